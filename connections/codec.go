@@ -1,0 +1,103 @@
+package connections
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// texts lists the text fields of a connection in the order of the index. A
+// change here needs a new indexHeader.
+func texts(c *Connection) [26]*string {
+	return [...]*string{
+		&c.ID, &c.Name, (*string)(&c.Kind), (*string)(&c.Location), &c.Cloud, &c.Account,
+		&c.Tenant.ID, &c.Tenant.Domain, &c.Tenant.Name,
+		&c.Registration.Mode, &c.Registration.ClientID, &c.Registration.ObjectID, &c.Registration.AppName, &c.Registration.Catalogue,
+		&c.Credential.Type, &c.Credential.Thumbprint, &c.Credential.ThumbprintSHA256,
+		(*string)(&c.Credential.Secret), (*string)(&c.Credential.Password),
+		&c.Endpoints.Server, &c.Endpoints.EWS, &c.Endpoints.Autodiscover, &c.Endpoints.PowerShell, &c.Endpoints.SharePoint, &c.Endpoints.Admin,
+		&c.Verification.State,
+	}
+}
+
+func times(c *Connection) [4]*time.Time {
+	return [...]*time.Time{&c.Credential.NotAfter, &c.Verification.At, &c.Created, &c.Updated}
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendConnection(b []byte, c Connection) []byte {
+	b = binary.AppendVarint(b, int64(c.Schema))
+	for _, s := range texts(&c) {
+		b = appendText(b, *s)
+	}
+	for _, t := range times(&c) {
+		b = binary.AppendVarint(b, t.Unix())
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.Verification.Checks)))
+	for id, status := range c.Verification.Checks {
+		b = appendText(appendText(b, id), status)
+	}
+	return b
+}
+
+// decodeConnection fills in c and tells whether s was whole.
+func decodeConnection(s string, c *Connection) bool {
+	r := reader{rest: s}
+	*c = Connection{Schema: int(r.varint())}
+	for _, p := range texts(c) {
+		*p = r.text()
+	}
+	for _, t := range times(c) {
+		*t = time.Unix(r.varint(), 0).UTC()
+	}
+	checks := r.uvarint()
+	if r.bad || checks > uint64(len(r.rest)) {
+		return false
+	}
+	if checks > 0 {
+		c.Verification.Checks = make(map[string]string, checks)
+	}
+	for range checks {
+		id := r.text()
+		c.Verification.Checks[id] = r.text()
+	}
+	return !r.bad && r.rest == ""
+}
+
+// reader takes values off the front of a text without copying it.
+type reader struct {
+	rest string
+	bad  bool
+}
+
+func (r *reader) uvarint() uint64 {
+	var v uint64
+	for i := 0; i < len(r.rest) && i < binary.MaxVarintLen64; i++ {
+		c := r.rest[i]
+		v |= uint64(c&0x7f) << (7 * i)
+		if c < 0x80 {
+			r.rest = r.rest[i+1:]
+			return v
+		}
+	}
+	r.bad, r.rest = true, ""
+	return 0
+}
+
+func (r *reader) varint() int64 {
+	u := r.uvarint()
+	return int64(u>>1) ^ -int64(u&1) //nolint:gosec // zigzag, every bit pattern is meant
+}
+
+func (r *reader) text() string {
+	n := r.uvarint()
+	if n > uint64(len(r.rest)) {
+		r.bad, r.rest = true, ""
+		return ""
+	}
+	s := r.rest[:n]
+	r.rest = r.rest[n:]
+	return s
+}

@@ -1,0 +1,199 @@
+package connections
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/oklog/ulid/v2"
+)
+
+const textLimit = 1024 // bytes of one text field
+
+// Validate tells what is wrong with c. The error joins one *FieldError for
+// each bad field, in the order of the YAML. ID, Created and Updated may be
+// missing: Add fills them in.
+func (c Connection) Validate() error {
+	var v validator
+	v.check(c.Schema == 0 || c.Schema == SchemaVersion, "schema", "must be %d", SchemaVersion)
+	if c.ID != "" {
+		v.check(validID(c.ID), "id", "is no ULID (26 capital letters and digits)")
+	}
+	if err := ValidName(c.Name); err != nil {
+		v.errs = append(v.errs, err)
+	}
+	v.oneOf("kind", string(c.Kind), string(Exchange), string(SharePoint), string(MigrationSource), string(MigrationTarget))
+	v.oneOf("location", string(c.Location), string(Online), string(OnPremises))
+	online := c.Location == Online
+	if online {
+		v.check(validCloud(c.Cloud), "cloud", "must be the name of a cloud, for example global")
+	} else {
+		v.check(c.Cloud == "" || validCloud(c.Cloud), "cloud", "must be the name of a cloud or be left out")
+	}
+	v.guid("tenant.id", c.Tenant.ID)
+	v.text("tenant.domain", c.Tenant.Domain)
+	v.text("tenant.name", c.Tenant.Name)
+	if online {
+		v.check(c.Tenant.ID != "" || c.Tenant.Domain != "", "tenant.id", "is missing; give the tenant's id or its domain")
+	}
+	v.text("account", c.Account)
+	if !online || c.Kind != SharePoint {
+		v.check(c.Account != "", "account", "is missing; give the dedicated account, for example backup@contoso.com")
+	}
+	if c.Account != "" {
+		user, domain, _ := strings.Cut(c.Account, "@")
+		v.check(user != "" && domain != "" && !strings.ContainsAny(c.Account, " \t"), "account", "must look like name@domain")
+	}
+	v.registration(c.Registration, online)
+	v.credential(c.Credential, online)
+	v.endpoints(c.Endpoints)
+	v.verification(c.Verification)
+	return errors.Join(v.errs...)
+}
+
+type validator struct{ errs []error }
+
+func (v *validator) check(ok bool, field, format string, args ...any) {
+	if !ok {
+		v.errs = append(v.errs, &FieldError{Field: field, Reason: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (v *validator) text(field, s string) {
+	v.check(len(s) <= textLimit, field, "is longer than %d bytes", textLimit)
+	v.check(utf8.ValidString(s), field, "is not valid UTF-8 text")
+	v.check(!strings.ContainsFunc(s, hidden), field, "holds invisible or control characters")
+}
+
+func (v *validator) oneOf(field, s string, allowed ...string) {
+	for _, a := range allowed {
+		if s == a {
+			return
+		}
+	}
+	if s == "" {
+		v.check(false, field, "is missing; it must be one of %s", strings.Join(allowed, ", "))
+		return
+	}
+	v.check(false, field, "is %q; it must be one of %s", clean(s), strings.Join(allowed, ", "))
+}
+
+func (v *validator) guid(field, s string) {
+	v.check(s == "" || validGUID(s), field, "is no GUID (like 11111111-2222-3333-4444-555555555555)")
+}
+
+func (v *validator) hex(field, s string, digits int) {
+	if s == "" {
+		return
+	}
+	ok := len(s) == digits
+	for i := 0; ok && i < len(s); i++ {
+		ok = isHex(s[i])
+	}
+	v.check(ok, field, "must have %d hexadecimal digits and nothing else", digits)
+}
+
+func (v *validator) ref(field string, r Ref) {
+	if r == "" {
+		return
+	}
+	if err := r.Validate(); err != nil {
+		v.check(false, field, "%v", err)
+	}
+}
+
+func (v *validator) registration(r Registration, online bool) {
+	if r.Mode != "" {
+		v.oneOf("registration.mode", r.Mode, ModeManual, ModeAutomatic)
+	}
+	if online {
+		v.check(r.ClientID != "", "registration.client_id", "is missing; it is the application (client) id")
+	}
+	v.guid("registration.client_id", r.ClientID)
+	v.guid("registration.object_id", r.ObjectID)
+	v.text("registration.app_name", r.AppName)
+	v.text("registration.catalogue", r.Catalogue)
+}
+
+func (v *validator) credential(c Credential, online bool) {
+	if online {
+		v.oneOf("credential.type", c.Type, TypeCertificate, TypeClientSecret)
+	} else {
+		v.oneOf("credential.type", c.Type, TypePassword)
+	}
+	v.hex("credential.thumbprint", c.Thumbprint, 40)
+	v.hex("credential.thumbprint_sha256", c.ThumbprintSHA256, 64)
+	if c.Type == TypeCertificate {
+		v.check(c.Secret != "" || c.Thumbprint != "" || c.ThumbprintSHA256 != "", "credential.secret",
+			"is missing; a certificate needs a reference to its private key, or a thumbprint")
+	} else {
+		v.check(c.Secret != "", "credential.secret", "is missing; it says where the secret is (store:, env:, file: or exec:)")
+	}
+	v.ref("credential.secret", c.Secret)
+	v.ref("credential.password", c.Password)
+}
+
+func (v *validator) endpoints(e Endpoints) {
+	v.text("endpoints.server", e.Server)
+	for _, p := range []struct{ field, value string }{
+		{"endpoints.ews", e.EWS}, {"endpoints.autodiscover", e.Autodiscover}, {"endpoints.powershell", e.PowerShell},
+		{"endpoints.sharepoint", e.SharePoint}, {"endpoints.admin", e.Admin},
+	} {
+		if p.value == "" {
+			continue
+		}
+		v.text(p.field, p.value)
+		u, err := url.Parse(p.value)
+		// http is allowed because remote PowerShell and older SharePoint farms
+		// speak it on the premises; credentials in a URL are never allowed.
+		v.check(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil, p.field,
+			"must be an address like https://server.contoso.com/, without a user name or password")
+	}
+}
+
+func (v *validator) verification(r Verification) {
+	if r.State != "" {
+		v.oneOf("verification.state", r.State, StateVerified, StateUnverified, StateWaiting, StateFailed)
+	}
+	for id, status := range r.Checks {
+		v.text("verification.checks", id)
+		v.oneOf("verification.checks."+clean(id), status, "pass", "warn", "fail", "skip")
+	}
+}
+
+func validID(s string) bool {
+	_, err := ulid.ParseStrict(s)
+	return err == nil && s == strings.ToUpper(s)
+}
+
+func validCloud(s string) bool {
+	for i, c := range []byte(s) {
+		alnum := 'a' <= c && c <= 'z' || '0' <= c && c <= '9'
+		if !alnum && (i == 0 || c != '-' && c != '_' && c != '.') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= nameLimit
+}
+
+func validGUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if s[i] != '-' {
+				return false
+			}
+		} else if !isHex(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
