@@ -1,0 +1,247 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Fault is a fault of the catalogue.
+type Fault struct {
+	Name string
+	Args string // what may follow "NAME=", empty when nothing
+	Help string // one line
+}
+
+// faultKind is a catalogue entry with its defaults.
+type faultKind struct {
+	Fault
+	on    []service // where it strikes unless the argument names services
+	count int       // how often it strikes for each path; 0: always
+	wait  time.Duration
+	words []string
+}
+
+const scopeArg = "[login|graph|outlook|sharepoint]…"
+
+// ErrFault marks a fault that is unknown or whose argument is wrong.
+var ErrFault = errors.New("fault")
+
+// Faults lists the catalogue, sorted by name.
+func Faults() []Fault {
+	var list []Fault
+	for _, k := range faultKinds() {
+		list = append(list, k.Fault)
+	}
+	slices.SortFunc(list, func(a, b Fault) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+func faultKinds() []faultKind {
+	login, graph, outlook := []service{serviceLogin}, []service{serviceGraph}, []service{serviceOutlook}
+	api := []service{serviceGraph, serviceOutlook}
+	all := services()
+	kind := func(name, args, help string, on []service) faultKind {
+		return faultKind{Fault: Fault{name, args, help}, on: on}
+	}
+	times := func(k faultKind, count int, wait time.Duration) faultKind { k.count, k.wait = count, wait; return k }
+	words := func(k faultKind, w ...string) faultKind { k.words = w; return k }
+	busy := "[WAIT][,TIMES]," + scopeArg
+	return []faultKind{
+		// Busy and broken services.
+		times(kind("throttle", busy, "429 with Retry-After in seconds, twice for each path, then the answer", api), 2, time.Second),
+		times(kind("throttle-date", busy, "429 with Retry-After as an HTTP date, twice for each path", api), 2, time.Second),
+		times(kind("throttle-fraction", busy, "429 with Retry-After \"0.128\", twice for each path", api), 2, 128*time.Millisecond),
+		times(kind("throttle-forever", "[WAIT],"+scopeArg, "429 with Retry-After, always", api), 0, time.Second),
+		times(kind("unavailable", busy, "503 with Retry-After as an HTTP date, twice for each path", all), 2, time.Second),
+		times(kind("gateway-timeout", busy, "504 without Retry-After, once for each path", api), 1, 0),
+		kind("login-down", "", "Entra ID answers 503 (AADSTS90033), always", login),
+		kind("graph-down", "", "Graph answers 503, always", graph),
+		kind("outlook-down", "", "Exchange answers 503, always", outlook),
+		times(kind("slow", "[WAIT],"+scopeArg, "every answer comes 3 s late", all), 0, 3*time.Second),
+		times(kind("slow-login", "[WAIT]", "Entra ID answers 3 s late", login), 0, 3*time.Second),
+		times(kind("slow-graph", "[WAIT]", "Graph answers 3 s late", graph), 0, 3*time.Second),
+		times(kind("slow-ews", "[WAIT]", "Exchange answers 3 s late", outlook), 0, 3*time.Second),
+		kind("hang", scopeArg, "no answer at all; the connection stays open", all),
+		times(kind("cut", "[TIMES],"+scopeArg, "the connection is cut in the middle of the answer, once for each path", all), 1, 0),
+		kind("cut-always", scopeArg, "the connection is cut in the middle of every answer", all),
+		kind("garbage", scopeArg, "answers are broken JSON or XML", all),
+		kind("proxy-page", scopeArg, "a proxy's HTML page with status 200 instead of every answer", all),
+		kind("proxy-denied", scopeArg, "a proxy's HTML page with status 403 instead of every answer", all),
+		kind("redirect", scopeArg, "302 to a captive portal instead of every answer", all),
+		kind("empty", scopeArg, "status 200 and no body", all),
+		kind("hostile-text", scopeArg, "terminal escapes, bidi overrides, newlines and very long text in every text", all),
+		kind("huge", "[MEGABYTES],"+scopeArg, "answers of 64 MB", all),
+		kind("deep-xml", "", "EWS answers with elements nested 100,000 deep", outlook),
+		kind("xml-bomb", "", "EWS answers with entities that grow a billionfold", outlook),
+		kind("deep-json", scopeArg, "JSON answers with arrays nested 100,000 deep", []service{serviceLogin, serviceGraph}),
+		// TLS.
+		kind("tls-untrusted", "", "certificates of an authority that nobody trusts", all),
+		kind("tls-expired", "", "an expired server certificate", all),
+		kind("tls-wrong-name", "", "a server certificate for another host", all),
+		// Sign-in.
+		kind("login-error", "CODE", "the token endpoint answers AADSTS CODE", login),
+		kind("tenant-not-found", "", "AADSTS90002 for every tenant", login),
+		kind("wrong-cloud", "", "AADSTS90038: the tenant belongs to another national cloud", login),
+		kind("app-not-found", "", "AADSTS700016 for every client id", login),
+		kind("no-service-principal", "", "AADSTS7000229", login),
+		kind("disabled-app", "", "AADSTS7000112", login),
+		kind("wrong-secret", "", "the secret handed out is not the registered one (AADSTS7000215)", login),
+		kind("secret-id", "", "the secret's id is handed out instead of its value (AADSTS7000215)", login),
+		kind("expired-secret", "", "the registered secret has expired (AADSTS7000222)", login),
+		kind("expired-certificate", "", "the registered certificate has expired (AADSTS700027)", login),
+		kind("wrong-thumbprint", "", "the certificate handed out is not the registered one (AADSTS700027)", login),
+		kind("conditional-access", "", "AADSTS53003", login),
+		kind("no-exchange", "", "the tenant has no Exchange Online (AADSTS500011)", login),
+		times(kind("clock-skew", "[DURATION]", "the services' clock is 20 minutes ahead (AADSTS700024)", all), 0, 20*time.Minute),
+		times(kind("replication-delay", "[TIMES]", "a new registration: AADSTS700016 twice for each resource, then a token without roles, then all is well", login), 2, 0),
+		kind("issuer-mismatch", "", "the metadata names an issuer of another host", login),
+		// Permissions.
+		kind("no-roles", "", "tokens without a roles claim: nothing is consented", login),
+		words(kind("missing-role", "ROLE[,ROLE]…", "tokens lack MailboxSettings.ReadWrite, or the roles named", login), "MailboxSettings.ReadWrite"),
+		words(kind("superfluous-role", "ROLE[,ROLE]…", "Graph tokens also hold Mail.ReadWrite, or the roles named", login), "Mail.ReadWrite"),
+		kind("cae-challenge", scopeArg, "401 with a claims challenge for every token that was not asked for with those claims", api),
+		// Graph.
+		kind("graph-denied", "[SEGMENT]…", "403 Authorization_RequestDenied for every path, or for those that hold a segment", graph),
+		kind("graph-no-mailbox", "", "404 MailboxNotEnabledForRESTAPI for mailbox settings", graph),
+		kind("graph-odata-disabled", "", "403 \"Access to OData is disabled.\" for mailbox settings", graph),
+		kind("user-not-found", "", "404 Request_ResourceNotFound for every user", graph),
+		kind("graph-error", "STATUS[,CODE]", "every Graph answer is this error", graph),
+		// EWS.
+		kind("ews-blocked", "", "403: the client id is not in EwsAllowedAppIDs", outlook),
+		kind("ews-disabled", "", "403: EwsEnabled is false for the organisation", outlook),
+		kind("ews-mailbox-disabled", "", "403: EwsEnabled is false for the mailbox", outlook),
+		words(kind("ews-gone", "[404|410]", "410: EWS has been retired", outlook), "410"),
+		times(kind("ews-busy", "[WAIT][,TIMES]", "ErrorServerBusy with BackOffMilliseconds, twice", outlook), 2, 300*time.Millisecond),
+		kind("ews-impersonation-denied", "", "ErrorImpersonateUserDenied", outlook),
+		kind("ews-no-mailbox", "", "ErrorNonExistentMailbox", outlook),
+		kind("ews-no-permission", "", "403 with x-ms-diagnostics 2000008", outlook),
+		kind("ews-access-denied", "", "ErrorAccessDenied as a response message with status 200", outlook),
+		kind("ews-fault", "CODE", "a SOAP fault with this response code", outlook),
+		kind("ews-error", "CODE", "a response message with this response code and status 200", outlook),
+	}
+}
+
+// activeFault is a fault that is switched on.
+type activeFault struct {
+	on    []service
+	count int
+	wait  time.Duration
+	words []string
+
+	mu   sync.Mutex
+	done map[string]int
+}
+
+// has reports whether the fault strikes this service.
+func (f *activeFault) has(s service) bool { return slices.Contains(f.on, s) }
+
+// take reports whether the fault strikes now, and counts it for the key.
+func (f *activeFault) take(key string) bool {
+	if f.count == 0 {
+		return true
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done[key] >= f.count {
+		return false
+	}
+	f.done[key]++
+	return true
+}
+
+// parseFault reads "NAME[=ARG[,ARG]…]": a duration, a number, services and words, in any order.
+func parseFault(spec string) (string, *activeFault, error) {
+	name, args, given := strings.Cut(spec, "=")
+	name = strings.TrimSpace(name)
+	i := slices.IndexFunc(faultKinds(), func(k faultKind) bool { return k.Name == name })
+	if i < 0 {
+		return "", nil, fmt.Errorf("unknown %w %q (c2conn-sim faults lists them)", ErrFault, name)
+	}
+	kind := faultKinds()[i]
+	f := &activeFault{on: kind.on, count: kind.count, wait: kind.wait, words: kind.words, done: map[string]int{}}
+	var on []service
+	var words []string
+	for arg := range strings.SplitSeq(args, ",") {
+		arg = strings.TrimSpace(arg)
+		if arg == "" {
+			continue
+		}
+		if kind.Args == "" {
+			return "", nil, fmt.Errorf("%w %s takes no argument, got %q", ErrFault, name, arg)
+		}
+		number, err := strconv.Atoi(arg)
+		switch {
+		case slices.Contains(services(), service(arg)):
+			on = append(on, service(arg))
+		case err == nil && number >= 0 && strings.Contains(kind.Args, "TIMES"):
+			f.count = number
+		case strings.ContainsAny(arg[:1], "0123456789") && (strings.Contains(kind.Args, "WAIT") || strings.Contains(kind.Args, "DURATION")):
+			if f.wait, err = time.ParseDuration(arg); err != nil {
+				return "", nil, fmt.Errorf("%w %s: %q is no duration such as 500ms", ErrFault, name, arg)
+			}
+		default:
+			words = append(words, arg)
+		}
+	}
+	if on != nil {
+		f.on = on
+	}
+	if words != nil {
+		f.words = words
+	}
+	if !strings.HasPrefix(kind.Args, "[") && kind.Args != "" && len(f.words) == 0 {
+		return "", nil, fmt.Errorf("%w %s needs an argument: %s=%s", ErrFault, name, name, kind.Args)
+	}
+	if given && strings.TrimSpace(args) == "" {
+		return "", nil, fmt.Errorf("%w %s: nothing after the equals sign", ErrFault, name)
+	}
+	return name, f, nil
+}
+
+// faultSet holds what is switched on.
+type faultSet struct {
+	mu     sync.RWMutex
+	active map[string]*activeFault
+}
+
+func (s *faultSet) get(name string) *activeFault {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.active[name]
+}
+
+// at returns the fault if it is on and strikes this service.
+func (s *faultSet) at(name string, on service) *activeFault {
+	if f := s.get(name); f != nil && f.has(on) {
+		return f
+	}
+	return nil
+}
+
+// SetFault switches a fault on: "NAME" or "NAME=ARGUMENT". A fault that is
+// already on starts afresh.
+func (w *World) SetFault(spec string) error {
+	name, f, err := parseFault(spec)
+	if err != nil {
+		return err
+	}
+	w.faults.mu.Lock()
+	defer w.faults.mu.Unlock()
+	w.faults.active[name] = f
+	return nil
+}
+
+// ClearFault switches a fault off; the empty name switches all off.
+func (w *World) ClearFault(name string) {
+	w.faults.mu.Lock()
+	defer w.faults.mu.Unlock()
+	if name == "" {
+		clear(w.faults.active)
+	}
+	delete(w.faults.active, name)
+}

@@ -1,0 +1,115 @@
+package sim
+
+import (
+	"encoding/xml"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func FuzzJWT(f *testing.F) {
+	f.Add("eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCIsIng1dCNTMjU2IjoiQUFBQSJ9.eyJhdWQiOiJodHRwczovL2EvYi9vYXV0aDIvdjIuMC90b2tlbiIsImlzcyI6ImEiLCJzdWIiOiJhIiwianRpIjoiMSIsIm5iZiI6MSwiZXhwIjoyfQ.AAAA")
+	f.Add("eyJhbGciOiJub25lIn0.e30.")
+	f.Add("..")
+	f.Add("e30.e30.e30")
+	f.Add("bnVsbA.bnVsbA.")
+	f.Fuzz(func(t *testing.T, raw string) {
+		token, err := parseJWT(raw)
+		if err != nil {
+			return
+		}
+		if len(raw) > maxJWT || strings.Count(raw, ".") != 2 {
+			t.Errorf("taken: %q", raw)
+		}
+		one, other, err := token.header.thumbprints()
+		if err == nil && (one != nil && len(one) != 20 || other != nil && len(other) != 32) {
+			t.Errorf("thumbprints of %d and %d bytes", len(one), len(other))
+		}
+		var claims assertionClaims
+		if strictJSON(token.payload, &claims) == nil {
+			unixTime(claims.Expires)
+		}
+	})
+}
+
+func FuzzSOAP(f *testing.F) {
+	const head = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="` + typesNS + `" xmlns:m="` + messagesNS + `">`
+	f.Add([]byte(head + `<s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/><t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>admin@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></s:Header><s:Body><m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder></s:Body></s:Envelope>`))
+	f.Add([]byte(head + `<s:Body><m:ConvertId DestinationFormat="EntryId"><m:SourceIds><t:AlternateId Id="D" Format="EwsId" Mailbox="D"/></m:SourceIds></m:ConvertId></s:Body></s:Envelope>`))
+	f.Add([]byte(head + `<s:Body><m:ResolveNames ReturnFullContactData="true"><m:UnresolvedEntry>a</m:UnresolvedEntry></m:ResolveNames></s:Body></s:Envelope>`))
+	f.Add([]byte(head + `<s:Body><m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="folder:DisplayName"/></t:AdditionalProperties></m:FolderShape><m:FolderIds><t:FolderId Id="AAMkfHw="/></m:FolderIds></m:GetFolder></s:Body></s:Envelope>`))
+	f.Add([]byte(strings.Repeat("<a>", 100)))
+	f.Add([]byte(`<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>`))
+	f.Add([]byte("\xef\xbb\xbf<a/>"))
+	now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	w := &World{options: Options{Now: func() time.Time { return now }}, faults: faultSet{active: map[string]*activeFault{}}}
+	owner := &user{ID: "1", DisplayName: "Admin", MailNickname: "admin", ProxyAddresses: []string{"SMTP:admin@contoso.com"}, mailbox: newMailbox("user")}
+	w.dir = &directory{users: []*user{owner}}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		call, fault := parseEWS(data)
+		out := ""
+		if fault == nil {
+			out, fault = w.ewsOperation(call, owner)
+			out = w.soapEnvelope(out)
+		}
+		if fault != nil {
+			out = string(w.soapFault(*fault).body)
+		}
+		if err := xml.Unmarshal([]byte(out), new(struct{})); err != nil {
+			t.Errorf("the answer is no XML: %v\n%s", err, out)
+		}
+	})
+}
+
+func FuzzForm(f *testing.F) {
+	f.Add("grant_type=client_credentials&client_id=a&client_secret=b&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default", "", true)
+	f.Add("grant_type=client_credentials&scope=x", "Basic YTpi", true)
+	f.Add("grant_type=client_credentials&client_id=a&resource=b", "Basic !", false)
+	f.Add("%zz=;&", "", true)
+	f.Fuzz(func(t *testing.T, body, authorization string, v2 bool) {
+		header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Authorization": {authorization}}
+		form, fail := parseForm(header, []byte(body))
+		if fail != nil {
+			return
+		}
+		request, fail := understand(form, v2)
+		if fail == nil && (request.clientID == "" || request.scope == "") {
+			t.Errorf("understood without client or scope: %q", body)
+		}
+	})
+}
+
+func FuzzGraphURL(f *testing.F) {
+	f.Add("users/admin@contoso.com/mailboxSettings", "$select=id,displayName&$top=5")
+	f.Add("applications(appId='a')", "$filter=displayName eq 'O''Brien' and startswith(mail,'a')")
+	f.Add("users('a''b')", "%24filter=proxyAddresses/any(p:p eq 'smtp:a@b')")
+	f.Add("groups((", "$filter=a in ('b','c')")
+	f.Add("%zz//", "$top=-1&$top=2")
+	f.Fuzz(func(t *testing.T, path, query string) {
+		template, keys, ok := graphTemplate(path)
+		if ok && strings.Count(template, "/{id}") < len(keys) {
+			t.Errorf("%q: %q with %d keys", path, template, len(keys))
+		}
+		q, err := parseGraphQuery(query)
+		if err != nil {
+			return
+		}
+		object := fieldsOf(user{DisplayName: "a", ProxyAddresses: []string{"smtp:a@b"}})
+		for _, c := range q.filter {
+			object.matches(c)
+		}
+	})
+}
+
+func FuzzFault(f *testing.F) {
+	for _, seed := range []string{"throttle=1s,2,graph", "missing-role=A,B", "nonsense", "slow=", "=", "login-error=1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, spec string) {
+		name, fault, err := parseFault(spec)
+		if (err == nil) != (fault != nil) || err == nil && name == "" {
+			t.Errorf("%q: %q %v %v", spec, name, fault, err)
+		}
+	})
+}

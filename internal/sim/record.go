@@ -1,0 +1,154 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Exchange is one request and its answer, as recorded.
+type Exchange struct {
+	Name    string          `json:"name"`
+	Method  string          `json:"m"`
+	URL     string          `json:"url"` // of the public service
+	Body    json.RawMessage `json:"body"`
+	Status  int             `json:"st"` // 0: the connection broke
+	Out     json.RawMessage `json:"out"`
+	Conn    int64           `json:"conn"` // number of the TCP connection
+	StartMS float64         `json:"start_ms"`
+	EndMS   float64         `json:"end_ms"`
+	Service string          `json:"service"` // login, graph, outlook, sharepoint
+}
+
+const redacted = "[redacted]"
+
+// maxRecorded bounds what the log keeps of one body.
+const maxRecorded = 8 << 20
+
+// recorder keeps what happened and writes it to the log.
+type recorder struct {
+	mu     sync.Mutex
+	list   []Exchange
+	out    io.Writer
+	broken error
+}
+
+func (c *recorder) add(e Exchange) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = append(c.list, e)
+	if c.out == nil || c.broken != nil {
+		return
+	}
+	line, err := json.Marshal(e)
+	if err == nil {
+		_, err = c.out.Write(append(line, '\n')) // a line at a time: complete whenever the reader looks
+	}
+	if err != nil {
+		c.broken = fmt.Errorf("write the log: %w", err)
+	}
+}
+
+func (c *recorder) err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broken
+}
+
+// Requests returns what was asked and answered so far, in the order of the answers.
+func (w *World) Requests() []Exchange {
+	w.record.mu.Lock()
+	defer w.record.mu.Unlock()
+	return append([]Exchange(nil), w.record.list...)
+}
+
+func (w *World) note(r *request, a *answer) {
+	e := Exchange{Name: a.name, Method: r.Method, URL: r.publicURL(), Status: a.status, Conn: r.conn, Service: string(r.service),
+		StartMS: w.millis(r.started), EndMS: w.millis(w.options.Now())}
+	if e.Name == "" {
+		e.Name = r.Method + " " + r.URL.Path
+	}
+	if a.broken != whole {
+		e.Status = 0
+	}
+	e.Body, e.Out = recordable(r.body), recordable(a.body)
+	if r.service == serviceLogin {
+		e.Body = redactForm(r.body)
+		if a.secret {
+			e.Out = redactToken(a.body)
+		}
+	}
+	w.record.add(e)
+}
+
+func (w *World) millis(t time.Time) float64 {
+	return float64(t.Sub(w.start)) / float64(time.Millisecond)
+}
+
+// recordable turns a body into JSON: as it is, or as a string.
+func recordable(body []byte) json.RawMessage {
+	if len(body) == 0 {
+		return json.RawMessage("null")
+	}
+	if len(body) > maxRecorded {
+		body = append(bytes.Clone(body[:1024]), " … cut by the recorder"...)
+	}
+	if json.Valid(body) {
+		var tight bytes.Buffer
+		if json.Compact(&tight, body) == nil {
+			return tight.Bytes()
+		}
+	}
+	text, err := json.Marshal(string(body))
+	if err != nil {
+		return json.RawMessage("null")
+	}
+	return text
+}
+
+// redactForm writes a token request as a JSON object without its secrets.
+func redactForm(body []byte) json.RawMessage {
+	if len(body) == 0 {
+		return json.RawMessage("null")
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return recordable([]byte("unreadable form"))
+	}
+	flat := map[string]string{}
+	for key, values := range form {
+		switch strings.ToLower(key) {
+		case "client_secret", "client_assertion", "password", "refresh_token", "code", "device_code", "assertion":
+			flat[key] = redacted
+		default:
+			flat[key] = strings.Join(values, " ")
+		}
+	}
+	line, err := json.Marshal(flat)
+	if err != nil {
+		return json.RawMessage("null")
+	}
+	return line
+}
+
+func redactToken(body []byte) json.RawMessage {
+	var fields map[string]any
+	if json.Unmarshal(body, &fields) != nil {
+		return recordable([]byte(redacted))
+	}
+	for _, key := range []string{"access_token", "refresh_token", "id_token"} {
+		if _, ok := fields[key]; ok {
+			fields[key] = redacted
+		}
+	}
+	line, err := json.Marshal(fields)
+	if err != nil {
+		return json.RawMessage("null")
+	}
+	return line
+}

@@ -1,0 +1,55 @@
+package sim
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestDoorsAreDocumented holds the permission matrix against the official one,
+// which lies beside the repository where the project is developed.
+func TestDoorsAreDocumented(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../../../shared/schemas/graph/required-permissions.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("the official permission tables are not here")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var official map[string]map[string]struct{ Application []string }
+	if err := json.Unmarshal(data, &official); err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for door, wanted := range doors() {
+		method, path, _ := strings.Cut(door, " ")
+		entry, ok := official[path][method]
+		if !ok {
+			continue // a path below a documented one
+		}
+		compared++
+		var documented []string
+		for _, name := range entry.Application {
+			documented = append(documented, strings.TrimSuffix(name, "*"))
+		}
+		slices.Sort(documented)
+		ours := slices.Clone(wanted)
+		slices.Sort(ours)
+		if !slices.Equal(ours, documented) {
+			t.Errorf("%s: we open to %v, documented is %v", door, ours, documented)
+		}
+	}
+	if compared < 10 {
+		t.Errorf("only %d of our paths are documented", compared)
+	}
+	for route := range graphRoutes() {
+		if len(doors()[route]) == 0 {
+			t.Errorf("%s has no door", route)
+		}
+	}
+}

@@ -1,0 +1,235 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+)
+
+// The tenant that every world holds.
+const (
+	TenantName    = "Contoso (simulated)"
+	DefaultDomain = "contoso.com"
+	InitialDomain = "contoso.onmicrosoft.com"
+	// Mailbox is the dedicated account: it has a mailbox in Exchange Online.
+	Mailbox = "admin@contoso.com"
+	// PFXPassword opens the client certificate's file.
+	PFXPassword = "simulated-password-1" //nolint:gosec // of a key that lives for a test
+)
+
+// Names of the applications of a world; see App.
+const (
+	AppBackup             = "backup"               // the documented permissions, consent, certificate and secret
+	AppNoServicePrincipal = "no-service-principal" // registered, but no enterprise application
+	AppDisabled           = "disabled"             // sign-in disabled at the enterprise application
+	AppDeactivated        = "deactivated"          // the registration itself is disabled
+	AppNoRoles            = "no-roles"             // no consent for anything
+	AppMissingRoles       = "missing-roles"        // no consent for full_access_as_app and MailboxSettings.ReadWrite
+	AppSuperfluousRoles   = "superfluous-roles"    // more than the documented permissions
+	AppExpiredSecret      = "expired-secret"       // its only secret has expired
+	AppExpiredCertificate = "expired-certificate"  // the registered certificate has expired
+	AppSecretOnly         = "secret-only"          // no certificate registered
+	AppCertificateOnly    = "certificate-only"     // no secret
+	AppNotAllowed         = "ews-not-allowed"      // as backup, but not in EwsAllowedAppIDs
+	AppSharePoint         = "sharepoint"           // Graph and SharePoint Sites.FullControl.All
+)
+
+// App is an application of the world as a test or an administrator needs it.
+type App struct {
+	Name        string
+	ClientID    string
+	ObjectID    string // of the application
+	PrincipalID string // object id of the service principal; empty when there is none
+	Secret      string // the value; empty when none is registered
+	SecretID    string // the secret's id, a GUID: what people paste by mistake
+	Certificate Certificate
+}
+
+// appSpec says what makes one of the applications special.
+type appSpec struct {
+	name, title   string
+	grants        []grant
+	noPrincipal   bool
+	disabled      bool
+	deactivated   bool
+	secretEnds    time.Duration // from now; 0: no secret
+	certificate   bool
+	expiredCert   bool
+	notAllowedEWS bool
+}
+
+func appSpecs() []appSpec {
+	const year = 365 * 24 * time.Hour
+	all := backupGrants()
+	partial := []grant{{GraphAppID, "Directory.Read.All"}, {GraphAppID, "Group.Read.All"}, {GraphAppID, "User.Read.All"}}
+	more := append(backupGrants(), grant{GraphAppID, "Mail.ReadWrite"}, grant{GraphAppID, "Application.ReadWrite.OwnedBy"}, grant{ExchangeAppID, "Exchange.ManageAsApp"})
+	sites := []grant{{GraphAppID, "User.Read.All"}, {SharePointAppID, "Sites.FullControl.All"}, {ExchangeAppID, "full_access_as_app"}}
+	return []appSpec{
+		{name: AppBackup, title: "CodeTwo Backup Exchange", grants: all, secretEnds: year, certificate: true},
+		{name: AppNoServicePrincipal, title: "Half registered", noPrincipal: true, secretEnds: year, certificate: true},
+		{name: AppDisabled, title: "Disabled backup", grants: all, disabled: true, secretEnds: year, certificate: true},
+		{name: AppDeactivated, title: "Deactivated backup", grants: all, deactivated: true, secretEnds: year, certificate: true},
+		{name: AppNoRoles, title: "Backup without consent", secretEnds: year, certificate: true},
+		{name: AppMissingRoles, title: "Backup with part of the consent", grants: partial, secretEnds: year, certificate: true},
+		{name: AppSuperfluousRoles, title: "Backup with too much consent", grants: more, secretEnds: year, certificate: true},
+		{name: AppExpiredSecret, title: "Backup with an old secret", grants: all, secretEnds: -24 * time.Hour},
+		{name: AppExpiredCertificate, title: "Backup with an old certificate", grants: all, certificate: true, expiredCert: true},
+		{name: AppSecretOnly, title: "Backup with a secret", grants: all, secretEnds: year},
+		{name: AppCertificateOnly, title: "Backup with a certificate", grants: all, certificate: true},
+		{name: AppNotAllowed, title: "Backup unknown to Exchange", grants: all, secretEnds: year, certificate: true, notAllowedEWS: true},
+		{name: AppSharePoint, title: "CodeTwo Backup SharePoint", grants: sites, secretEnds: year, certificate: true},
+	}
+}
+
+// seeder fills a directory and the list of applications.
+type seeder struct {
+	seed  int64
+	now   time.Time
+	dir   *directory
+	apps  map[string]App
+	order []string
+}
+
+func (s *seeder) guid(label string) string { return guidOf(s.seed, label) }
+
+func (s *seeder) fill(good, expired, handedOut Certificate) {
+	born := stamp{s.now.AddDate(-3, 0, 0).UTC().Truncate(time.Second)}
+	s.tenant(born)
+	s.people(born)
+	for _, id := range []struct{ id, name string }{{GraphAppID, "Microsoft Graph"}, {ExchangeAppID, "Office 365 Exchange Online"}, {SharePointAppID, "Office 365 SharePoint Online"}} {
+		s.resource(id.id, id.name)
+	}
+	on := true
+	s.dir.policy = ewsPolicy{enabled: &on, allowed: []string{"cc15fd57-2c6c-4117-a88c-83b1d56b4bbe"}} // Microsoft Teams Services, put there by Microsoft
+	for _, spec := range appSpecs() {
+		registered, given := good, handedOut
+		if spec.expiredCert {
+			registered, given = expired, expired
+		}
+		s.register(spec, born, registered, given)
+	}
+}
+
+func (s *seeder) tenant(born stamp) {
+	id := s.guid("tenant")
+	country := "DE"
+	s.dir.organization = organization{ID: id, BusinessPhones: []string{"+49 30 5550100"}, CountryCode: country, Created: born, DisplayName: TenantName,
+		Language: "en", TechnicalMails: []string{Mailbox}, TenantType: "AAD", VerifiedDomains: []verifiedDomain{
+			{Capabilities: "Email, OfficeCommunicationsOnline", IsInitial: true, Name: InitialDomain, Type: "Managed"},
+			{Capabilities: "Email, OfficeCommunicationsOnline", IsDefault: true, Name: DefaultDomain, Type: "Managed"}}}
+	for _, d := range s.dir.organization.VerifiedDomains {
+		s.dir.domains = append(s.dir.domains, domain{ID: d.Name, AuthenticationType: "Managed", IsAdminManaged: true, IsDefault: d.IsDefault, IsInitial: d.IsInitial,
+			IsRoot: true, IsVerified: true, SupportedServices: []string{"Email", "OfficeCommunicationsOnline"}})
+	}
+}
+
+func (s *seeder) people(born stamp) {
+	no := false
+	add := func(upn, name, mail string, change func(*user)) {
+		nick := upn[:len(upn)-len("@"+DefaultDomain)]
+		u := &user{ID: s.guid("user " + upn), AccountEnabled: true, AssignedLicenses: []assignedLicense{{DisabledPlans: []string{}, SkuID: "05e9a617-0261-4cee-bb44-138d3ef5d965"}},
+			BusinessPhones: []string{}, Created: born, DisplayName: name, MailNickname: nick, ProxyAddresses: []string{}, UserPrincipalName: upn, UserType: "Member",
+			sid: fmt.Sprintf("S-1-5-21-1004336348-1177238915-682003330-%d", 1101+len(s.dir.users))}
+		if mail != "" {
+			u.Mail = &mail
+			u.ProxyAddresses = []string{"SMTP:" + mail, "smtp:" + nick + "@" + InitialDomain}
+			u.mailbox = newMailbox("user")
+		}
+		if change != nil {
+			change(u)
+		}
+		s.dir.users = append(s.dir.users, u)
+	}
+	unlicensed := func(u *user) { u.AssignedLicenses, u.mailbox = []assignedLicense{}, nil }
+	add(Mailbox, "Contoso Administrator", Mailbox, func(u *user) {
+		u.ProxyAddresses = append(u.ProxyAddresses, "smtp:administrator@"+DefaultDomain)
+		u.mailbox.archive = true
+	})
+	add("alex.w@"+DefaultDomain, "Alex Wilber", "alex.wilber@"+DefaultDomain, nil)
+	add("no-mailbox@"+DefaultDomain, "Noor Without Mailbox", "", nil)
+	add("unlicensed@"+DefaultDomain, "Uma Unlicensed", "unlicensed@"+DefaultDomain, unlicensed)
+	add("on-premises@"+DefaultDomain, "Olga On Premises", "on-premises@"+DefaultDomain, func(u *user) {
+		yes := true
+		unlicensed(u)
+		u.SyncEnabled = &yes
+	})
+	add("ews-off@"+DefaultDomain, "Emil Without EWS", "ews-off@"+DefaultDomain, func(u *user) { u.mailbox.ewsEnabled = &no })
+	add("disabled@"+DefaultDomain, "Dora Disabled", "disabled@"+DefaultDomain, func(u *user) { u.AccountEnabled = false })
+	add("support@"+DefaultDomain, "Support", "support@"+DefaultDomain, func(u *user) { u.AssignedLicenses, u.mailbox = []assignedLicense{}, newMailbox("shared") })
+	add("room1@"+DefaultDomain, "Meeting room 1", "room1@"+DefaultDomain, func(u *user) { u.AssignedLicenses, u.mailbox = []assignedLicense{}, newMailbox("room") })
+	for i := 1; i <= 140; i++ { // more than one page of 100
+		upn := fmt.Sprintf("person%03d@%s", i, DefaultDomain)
+		add(upn, fmt.Sprintf("Person %03d", i), upn, nil)
+	}
+	// One group: a probe with $top=1 then has no next page.
+	mail, private := "everyone@"+DefaultDomain, "Private"
+	s.dir.groups = append(s.dir.groups, &group{ID: s.guid("group everyone"), Created: born, DisplayName: "All of Contoso", GroupTypes: []string{"Unified"}, Mail: &mail, MailEnabled: true,
+		MailNickname: "everyone", ProxyAddresses: []string{"SMTP:" + mail}, Renewed: born, Visibility: &private})
+}
+
+// resource adds the service principal of one of Microsoft's own services.
+func (s *seeder) resource(appID, name string) {
+	p := &servicePrincipal{ID: s.guid("resource " + appID), AccountEnabled: true, AppDisplayName: name, AppID: appID, AppOwner: "f8cdef31-a31e-4b4a-93e4-5f571e91255a",
+		DisplayName: name, ServicePrincipalNames: []string{appID}, ServicePrincipalType: "Application", SignInAudience: "AzureADMultipleOrgs", Tags: []string{}}
+	ids := appRoleIDs()[appID]
+	for _, value := range sortedKeys(ids) {
+		p.AppRoles = append(p.AppRoles, role{AllowedMemberTypes: []string{"Application"}, Description: "Allows the app to use " + value + " without a signed-in user.",
+			DisplayName: value, ID: ids[value], IsEnabled: true, Origin: "Application", Value: value})
+	}
+	s.dir.principals = append(s.dir.principals, p)
+}
+
+func (s *seeder) register(spec appSpec, born stamp, registered, given Certificate) {
+	public := App{Name: spec.name, ClientID: s.guid("client " + spec.name), ObjectID: s.guid("application " + spec.name)}
+	a := &application{ID: public.ObjectID, AppID: public.ClientID, Created: born, DisplayName: spec.title, IdentifierURIs: []string{}, KeyCredentials: []keyCredential{},
+		PasswordCredentials: []passwordCredential{}, PublisherDomain: InitialDomain, RequiredResourceAccess: []requiredResourceAccess{}, SignInAudience: "AzureADMyOrg", Tags: []string{}}
+	if spec.deactivated {
+		yes := true
+		a.IsDisabled = &yes
+	}
+	if spec.certificate {
+		a.KeyCredentials = append(a.KeyCredentials, keyOf(registered, s.guid("key "+spec.name)))
+		public.Certificate = given
+	}
+	if spec.secretEnds != 0 {
+		public.Secret, public.SecretID = secretOf(s.seed, spec.name), s.guid("secret "+spec.name)
+		end := s.now.Add(spec.secretEnds).UTC().Truncate(time.Second)
+		a.PasswordCredentials = append(a.PasswordCredentials, passwordCredential{DisplayName: "c2conn", EndDateTime: stamp{end}, Hint: public.Secret[:3],
+			KeyID: public.SecretID, StartDateTime: stamp{end.AddDate(-1, 0, 0)}, secret: public.Secret})
+	}
+	a.RequiredResourceAccess = required(spec.grants)
+	s.dir.applications = append(s.dir.applications, a)
+	if !spec.noPrincipal {
+		p := &servicePrincipal{ID: s.guid("principal " + spec.name), AccountEnabled: !spec.disabled, AppDisplayName: spec.title, AppID: a.AppID, AppOwner: s.dir.organization.ID,
+			AppRoles: []role{}, DisplayName: spec.title, ServicePrincipalNames: []string{a.AppID}, ServicePrincipalType: "Application", SignInAudience: a.SignInAudience,
+			Tags: []string{"WindowsAzureActiveDirectoryIntegratedApp"}}
+		public.PrincipalID = p.ID
+		s.dir.principals = append(s.dir.principals, p)
+		for _, g := range spec.grants {
+			resource := s.dir.principal(g.resource)
+			s.dir.assignments = append(s.dir.assignments, &appRoleAssignment{ID: s.guid("assignment " + spec.name + g.resource + g.role), AppRoleID: appRoleIDs()[g.resource][g.role],
+				Created: born, PrincipalDisplayName: p.DisplayName, PrincipalID: p.ID, PrincipalType: "ServicePrincipal", ResourceDisplayName: resource.DisplayName, ResourceID: resource.ID})
+		}
+	}
+	if !spec.notAllowedEWS {
+		s.dir.policy.allowed = append(s.dir.policy.allowed, a.AppID)
+	}
+	s.apps[spec.name] = public
+	s.order = append(s.order, spec.name)
+}
+
+func required(grants []grant) []requiredResourceAccess {
+	list := []requiredResourceAccess{}
+	for _, g := range grants {
+		access := resourceAccess{ID: appRoleIDs()[g.resource][g.role], Type: "Role"}
+		found := false
+		for i := range list {
+			if list[i].ResourceAppID == g.resource {
+				list[i].ResourceAccess, found = append(list[i].ResourceAccess, access), true
+			}
+		}
+		if !found {
+			list = append(list, requiredResourceAccess{ResourceAppID: g.resource, ResourceAccess: []resourceAccess{access}})
+		}
+	}
+	return list
+}
