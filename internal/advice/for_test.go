@@ -1,0 +1,311 @@
+package advice
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/certs"
+	"github.com/c2conn/c2conn/internal/cloud"
+	"github.com/c2conn/c2conn/internal/entra"
+	"github.com/c2conn/c2conn/internal/ews"
+	"github.com/c2conn/c2conn/internal/graph"
+	"github.com/c2conn/c2conn/internal/transport"
+)
+
+var update = flag.Bool("update", false, "write testdata/advices.golden anew")
+
+var (
+	then = time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)
+	late = time.Date(2027, 4, 2, 6, 0, 0, 0, time.UTC)
+)
+
+func globalCloud(t *testing.T) cloud.Cloud {
+	t.Helper()
+	set, err := cloud.Load(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := set.Find(cloud.Global)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func contoso(t *testing.T) Facts {
+	return Facts{
+		ClientID: "2f1c9e1a-0b1c-4d2e-8f3a-5b6c7d8e77aa", TenantID: "11111111-2222-4333-8444-555555555555", TenantDomain: "contoso.onmicrosoft.com",
+		Account: "admin@contoso.com", Cloud: globalCloud(t), Connection: "contoso-backup", CredentialType: connections.TypeCertificate,
+		Thumbprint: "AB12CD34EF56AB12CD34EF56AB12CD34EF56AB12", Kind: connections.Exchange, Now: then,
+	}
+}
+
+// known is an error, and what is different in the facts.
+type known struct {
+	name  string
+	err   error
+	facts func(*Facts)
+	class Class
+}
+
+func aadsts(codes ...int) *entra.Error {
+	return &entra.Error{
+		Status: 400, OAuth: "invalid_request", Codes: codes, Description: "A text of the service.", Time: then,
+		TraceID: "3f2a0000-1111-4222-8333-444455556666", CorrelationID: "9c1d0000-1111-4222-8333-444455556666",
+	}
+}
+
+func graphAnswer(status int, code, message string) error {
+	return &graph.Error{Op: "read users", Status: status, Code: code, Message: message, RequestID: "6a6a0000-1111-4222-8333-444455556666", ClientRequestID: "7b7b0000-1111-4222-8333-444455556666", Time: then}
+}
+
+func ewsAnswer(status int, code string, change func(*ews.Error)) error {
+	e := &ews.Error{Op: "GetFolder inbox", Status: status, Code: code, Message: "A text of the service.", RequestID: "8c8c0000-1111-4222-8333-444455556666", Time: then}
+	if change != nil {
+		change(e)
+	}
+	return e
+}
+
+func knownErrors() []known {
+	var list []known
+	add := func(class Class, name string, err error, facts ...func(*Facts)) {
+		k := known{name: name, err: err, class: class}
+		if len(facts) > 0 {
+			k.facts = facts[0]
+		}
+		list = append(list, k)
+	}
+	for _, table := range [][]entraEntry{entraAppRows, entraUserRows, entraServiceRows} {
+		for _, e := range table {
+			add(e.row.class, fmt.Sprintf("Entra ID: AADSTS%d", e.codes[0]), aadsts(e.codes...))
+		}
+	}
+	add(ClassAuth, "Entra ID: the secret's ID was pasted", aadsts(7000215), func(f *Facts) { f.SecretIsID = true; f.CredentialType = connections.TypeClientSecret })
+	add(ClassAuth, "Entra ID: the clock is slow", aadsts(700024), func(f *Facts) { f.Now = then.Add(-20 * time.Minute) })
+	add(ClassAuth, "Entra ID: the clock is fast", aadsts(50013), func(f *Facts) { f.Now = then.Add(26 * time.Hour) })
+	add(ClassAuth, "Entra ID: wrong tenant in a user's cloud", aadsts(90002), func(f *Facts) {
+		f.Cloud = cloud.Cloud{Name: "sim", Title: "Simulated tenant", Login: "https://127.0.0.1:8443", Graph: "https://127.0.0.1:8444", Outlook: "https://127.0.0.1:8445"}
+	})
+	add(ClassAuth, "Entra ID: a code without advice", aadsts(123456))
+	add(ClassAuth, "Entra ID: no code", &entra.Error{Status: 400, OAuth: "invalid_request", Description: "Something."})
+	add(ClassAuth, "Entra ID: 503", &entra.Error{Status: 503})
+	add(ClassAuth, "Entra ID: 404", &entra.Error{Status: 404})
+	add(ClassAuth, "Entra ID: not its metadata", &entra.MetadataError{Host: "login.microsoftonline.com", Status: 200, Reason: "it is no OpenID configuration"})
+	add(ClassAuth, "Entra ID: metadata, 503", &entra.MetadataError{Host: "login.microsoftonline.com", Status: 503, Reason: "it is no OpenID configuration"})
+
+	unread := &entra.TokenAnswerError{Host: "login.microsoftonline.com", Status: 200, Reason: "it holds no token (a proxy's page, perhaps)"}
+	add(ClassAuth, "Entra ID: not its token answer, by certificate", unread)
+	add(ClassAuth, "Entra ID: not its token answer, by secret", unread, func(f *Facts) { f.CredentialType = connections.TypeClientSecret })
+	add(ClassAuth, "Entra ID: not its token answer, credential unknown", unread, func(f *Facts) { f.CredentialType = "" })
+
+	for _, e := range graphRows {
+		status := e.status
+		if status == 0 {
+			status = 403
+		}
+		add(e.row.class, fmt.Sprintf("Graph: %d %s", status, e.codes[0]), graphAnswer(status, e.codes[0], "A text of the service."), func(f *Facts) { f.Permission = "Group.Read.All" })
+	}
+	add(ClassPolicy, "Graph: service management reference", graphAnswer(400, "Request_BadRequest", "ServiceManagementReference field is required for Create, but is missing in the request"))
+	add(ClassCheck, "Graph: a code without advice", graphAnswer(400, "Request_BadRequest", "Invalid filter clause."))
+	add(ClassCheck, "Graph: 503", graphAnswer(503, "", ""))
+	add(ClassCheck, "Graph: 429", graphAnswer(429, "", ""))
+	add(ClassAuth, "Graph: 401", graphAnswer(401, "", ""))
+	add(ClassOther, "Graph: 407", graphAnswer(407, "", ""))
+	add(ClassCheck, "Graph: 302", graphAnswer(302, "", ""))
+	add(ClassCheck, "Graph: a web page", &graph.Error{Op: "read users", Status: 200, ContentType: "text/html; charset=utf-8", Time: then})
+	add(ClassCheck, "Graph: nothing readable", &graph.Error{Op: "read users", Status: 200, Time: then})
+
+	add(ClassPolicy, "EWS: switched off for the tenant", ewsAnswer(403, "", func(e *ews.Error) { e.PolicyReason = "EWS is disabled for this user or tenant" }))
+	add(ClassPolicy, "EWS: application not listed", ewsAnswer(403, "", func(e *ews.Error) { e.PolicyReason = "EWS is blocked by policy for this user or tenant" }))
+	add(ClassPolicy, "EWS: application not listed, not saved, no GUID, odd account", ewsAnswer(403, "", func(e *ews.Error) { e.PolicyReason = "EWS is blocked by policy for this user or tenant" }),
+		func(f *Facts) { f.Connection, f.ClientID, f.Account = "", "x'; Remove-Mailbox", "o'neill@contoso.com" })
+	add(ClassPolicy, "EWS: 403 without a reason", ewsAnswer(403, "", nil))
+	add(ClassConsent, "EWS: x-ms-diagnostics 2000008", ewsAnswer(403, "", func(e *ews.Error) {
+		e.Diagnostics = `2000008;reason="The token contains not enough scope to make this call.";error_category="invalid_grant"`
+	}))
+	add(ClassAuth, "EWS: x-ms-diagnostics 2000003", ewsAnswer(401, "", func(e *ews.Error) {
+		e.Diagnostics = `2000003;reason="The audience claim value is invalid 'aud'.";error_category="invalid_resource"`
+	}))
+	add(ClassCheck, "EWS: x-ms-diagnostics 2000004", ewsAnswer(401, "", func(e *ews.Error) {
+		e.Diagnostics = `2000004;reason="The tenant for tenant guid does not exist.";error_category="invalid_tenant"`
+	}))
+	add(ClassAuth, "EWS: another diagnosis", ewsAnswer(401, "", func(e *ews.Error) { e.Diagnostics = `2000010;reason="Something else."` }))
+	add(ClassCheck, "EWS: 404 before the end", ewsAnswer(404, "", nil))
+	add(ClassCheck, "EWS: 404 after the end", ewsAnswer(404, "", func(e *ews.Error) { e.Time = late }))
+	add(ClassCheck, "EWS: 410", ewsAnswer(410, "", nil))
+	var codes []string
+	for code := range ewsRows() {
+		codes = append(codes, code)
+	}
+	slices.Sort(codes)
+	for _, code := range codes {
+		add(ewsRows()[code].class, "EWS: "+code, ewsAnswer(500, code, nil))
+	}
+	add(ClassCheck, "EWS: a code without advice", ewsAnswer(500, "ErrorSomethingNew", nil))
+	add(ClassCheck, "EWS: a web page", &ews.Error{Op: "GetFolder inbox", Status: 403, ContentType: "text/html", Time: then})
+
+	for _, kind := range []transport.Kind{transport.KindDNS, transport.KindRefused, transport.KindUnreachable, transport.KindAuthority, transport.KindExpired,
+		transport.KindHostName, transport.KindTLS, transport.KindProxy, transport.KindTimeout, transport.KindCut, transport.KindTooLarge, transport.KindOther} {
+		add(ClassOther, "Network: "+string(kind), fmt.Errorf("read users: %w", &graph.Error{Op: "read users", Err: &transport.Error{Kind: kind, Host: "graph.microsoft.com", Proxy: "proxy.contoso.com:8080", Tries: 2, Err: errors.New("cause")}}))
+	}
+	add(ClassOther, "Network: proxy wants a password", &transport.Error{Kind: transport.KindProxy, Host: "graph.microsoft.com", Proxy: "proxy.contoso.com:8080", Err: &transport.ProxyError{Proxy: "proxy.contoso.com:8080", Status: 407}})
+	add(ClassOther, "Network: token for another host", &transport.ForeignHostError{Want: "graph.microsoft.com", Got: "evil.example"})
+	add(ClassCheck, "Time limit", fmt.Errorf("read users: %w", context.DeadlineExceeded))
+	add(ClassCancelled, "Cancelled", fmt.Errorf("read users: %w", context.Canceled))
+
+	add(ClassCheck, "Certificate: expired", &ValidityError{NotBefore: then.AddDate(-2, 0, 0), NotAfter: then.AddDate(0, 0, -7), Now: then})
+	add(ClassCheck, "Certificate: expires soon", &ValidityError{NotBefore: then.AddDate(-2, 0, 0), NotAfter: then.AddDate(0, 0, 12), Now: then})
+	add(ClassCheck, "Certificate: not valid yet", &ValidityError{NotBefore: then.Add(time.Hour), NotAfter: then.AddDate(2, 0, 0), Now: then})
+	missing := []Role{{"Microsoft Graph", "Group.Read.All", "to list groups and their mailboxes"}, {"Office 365 Exchange Online", "full_access_as_app", "to back up and restore mailboxes"}}
+	add(ClassCheck, "Permissions: missing", &MissingRolesError{Missing: missing})
+	add(ClassConsent, "Permissions: none", &MissingRolesError{Missing: missing, None: true})
+	add(ClassCheck, "Permissions: RBAC for Applications", &MissingRolesError{Missing: missing[1:], EWSWork: true})
+	add(ClassCheck, "Permissions: superfluous", &SuperfluousRolesError{Roles: []Role{{"Microsoft Graph", "Mail.ReadWrite", ""}, {"Microsoft Graph", "Application.ReadWrite.All", ""}}})
+	add(ClassCheck, "Tenant: another one answered", &WrongTenantError{Want: "11111111-2222-4333-8444-555555555555", Got: "99999999-2222-4333-8444-555555555555", Name: "Fabrikam"})
+	add(ClassCheck, "Profile: a foreign address", &ForeignEndpointError{Field: "endpoints.ews", Got: "https://evil.example", Want: "https://outlook.office365.com/EWS/Exchange.asmx"})
+	add(ClassCheck, "Profile: an unreadable address", &ForeignEndpointError{Field: "endpoints.ews", Want: "https://outlook.office365.com/EWS/Exchange.asmx"})
+	add(ClassCheck, "Mailbox: a room", &NoMailboxError{Purpose: "room"})
+	add(ClassUsage, "Kind: later", &NotOfferedError{Kind: connections.SharePoint, Location: connections.Online})
+
+	for _, e := range localRows() {
+		add(e.row.class, "Local: "+e.err.Error(), fmt.Errorf("doing it: %w", e.err))
+	}
+	add(ClassUsage, "Local: several certificates", &certs.SeveralError{Candidates: []certs.Candidate{{Subject: "CN=a", Thumbprint: "AB12", NotAfter: "2031-11-22"}}})
+	add(ClassUsage, "Local: several keys that cannot be told apart", &certs.SeveralError{})
+	add(ClassUsage, "Local: small key", &certs.KeyTooSmallError{Bits: 1024})
+	add(ClassUsage, "Local: unsupported key", &certs.UnsupportedKeyError{Kind: "ECDSA"})
+	add(ClassUsage, "Local: no thumbprint", &certs.ThumbprintError{Text: "a thumbprint has 40 or 64 digits; this has 32"})
+	add(ClassOther, "Local: damaged file", &connections.DamagedError{Path: "connections/contoso.yaml", Line: 7, Err: errors.New("no mapping")})
+	add(ClassOther, "Local: newer file", &connections.NewerSchemaError{Path: "connections/contoso.yaml", Found: 2})
+	add(ClassOther, "Local: folder too open", &connections.PermissionError{Path: "state", Problem: connections.TooOpen, Dir: true})
+	add(ClassOther, "Local: disk full", &connections.FullError{Path: "connections/contoso.yaml", Err: errors.New("no space")})
+	add(ClassOther, "Local: locked", &connections.LockedError{Path: "state/.lock", Waited: 10 * time.Second})
+	add(ClassOther, "Local: keychain", &connections.KeychainError{Err: errors.New("is locked")})
+	add(ClassOther, "Local: reference", &connections.ReferenceError{Ref: "env:SECRET", Err: errors.New("the variable is not set")})
+	add(ClassUsage, "Local: field", &connections.FieldError{Field: "account", Reason: "must look like name@domain"})
+	add(ClassUsage, "Local: cloud definition", &cloud.DefinitionError{Path: "sim.yaml", Line: 3, Key: "graph", Text: "is no https address"})
+	add(ClassUsage, "Local: no tenant name", &entra.TenantNameError{Name: "con toso"})
+	add(ClassOther, "Local: key did not sign", &entra.SignError{Err: errors.New("the card was removed")})
+	add(ClassOther, "Local: another certificate", &entra.MismatchError{Want: "AB12", Got: "CD34"})
+	add(ClassUsage, "Local: no address", &ews.MailboxError{Mailbox: "admin"})
+	add(ClassOther, "A fault in c2conn", bug{})
+	add(ClassOther, "Unknown", errors.New("something nobody thought of"))
+	return list
+}
+
+type bug struct{}
+
+func (bug) Error() string { return "task ews stopped: index out of range" }
+func (bug) Bug() bool     { return true }
+
+func (k known) advise(t *testing.T) *Advice {
+	f := contoso(t)
+	if k.facts != nil {
+		k.facts(&f)
+	}
+	return For(k.err, f)
+}
+
+func TestEveryAdvice(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	out.WriteString("All advices of c2conn, as an administrator reads them. Made by: go test ./internal/advice -update\n")
+	for _, k := range knownErrors() {
+		a := k.advise(t)
+		fmt.Fprintf(&out, "\n== %s (exit %d)\n%s", k.name, int(ClassOf(k.err)), text(a))
+		if got := ClassOf(k.err); got != k.class {
+			t.Errorf("%s: class %d, want %d", k.name, got, k.class)
+		}
+		sound(t, k.name, a)
+	}
+	golden := filepath.Join("testdata", "advices.golden")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(golden, []byte(out.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != string(want) {
+		t.Errorf("the advices differ from %s; look at the difference and run the test with -update", golden)
+	}
+}
+
+// sound checks what every advice must be.
+func sound(t *testing.T, name string, a *Advice) {
+	t.Helper()
+	if a == nil || a.What == "" || a.Why == "" || len(a.Next) == 0 || a.Codes == nil {
+		t.Errorf("%s: incomplete advice %+v", name, a)
+		return
+	}
+	all := append([]string{a.What, a.Why, a.Link}, a.Next...)
+	for _, s := range all {
+		if strings.ContainsAny(s, "{}") && !strings.HasPrefix(s, "PS> ") {
+			t.Errorf("%s: a placeholder is left in %q", name, s)
+		}
+		if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) {
+			t.Errorf("%s: control characters in %q", name, s)
+		}
+		if strings.Contains(s, "  ") {
+			t.Errorf("%s: two spaces in %q", name, s)
+		}
+	}
+	if a.Link != "" && !strings.HasPrefix(a.Link, "https://") {
+		t.Errorf("%s: link %q", name, a.Link)
+	}
+	for _, step := range a.Next {
+		words, _, _ := strings.Cut(step, "https://")
+		if n := len([]rune(words)); n > 230 && !strings.HasPrefix(step, "PS> ") {
+			t.Errorf("%s: a step of %d characters: %s", name, n, step)
+		}
+	}
+}
+
+// text renders an advice the way the plain-text output does, roughly.
+func text(a *Advice) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%s\n", a.What, a.Why)
+	n := 0
+	for _, step := range a.Next {
+		if strings.HasPrefix(step, "$ ") || strings.HasPrefix(step, "PS> ") {
+			fmt.Fprintf(&b, "     %s\n", step)
+			continue
+		}
+		n++
+		fmt.Fprintf(&b, "  %d. %s\n", n, step)
+	}
+	if a.Link != "" {
+		fmt.Fprintf(&b, "  Link: %s\n", a.Link)
+	}
+	ids := slices.Clone(a.Codes)
+	if a.TraceID != "" {
+		ids = append(ids, "trace "+a.TraceID)
+	}
+	if a.CorrelationID != "" {
+		ids = append(ids, "correlation "+a.CorrelationID)
+	}
+	if !a.Time.IsZero() {
+		ids = append(ids, a.Time.Format("2006-01-02 15:04:05Z"))
+	}
+	if len(ids) > 0 {
+		fmt.Fprintf(&b, "  Codes: %s\n", strings.Join(ids, " · "))
+	}
+	return b.String()
+}

@@ -1,0 +1,69 @@
+package advice
+
+import (
+	"strings"
+	"time"
+)
+
+// row is the advice for one error, with {placeholders} for Facts (see filler).
+type row struct {
+	what  string
+	short string // a finding of at most 60 characters without facts, where what is longer
+	why   string
+	next  []string // an empty step after filling is left out
+	link  string
+	class Class
+}
+
+// judgement is a row together with what this one error said of itself.
+type judgement struct {
+	row
+	codes         []string
+	trace         string
+	correlation   string
+	time          time.Time
+	serviceAnswer string // the service's own words, cleaned; told after why
+}
+
+// advice fills the placeholders.
+func (j judgement) advice(f Facts) *Advice {
+	fill := f.filler()
+	a := &Advice{
+		What: fill.Replace(j.what), Why: fill.Replace(j.why), Link: fill.Replace(j.link),
+		Codes: j.codes, TraceID: j.trace, CorrelationID: j.correlation, Next: []string{},
+	}
+	if a.Codes == nil {
+		a.Codes = []string{} // the JSON contract promises a list
+	}
+	if !j.time.IsZero() {
+		a.Time = j.time.UTC()
+	}
+	if j.serviceAnswer != "" {
+		a.Why = strings.TrimSpace(a.Why + " The service said: “" + j.serviceAnswer + "”")
+	}
+	for _, step := range j.next {
+		if step == "{again}" {
+			a.Next = append(a.Next, f.again()...)
+			continue
+		}
+		if strings.Contains(step, "{consentlink}") && f.consent() == "" {
+			continue
+		}
+		if step = strings.TrimSpace(fill.Replace(step)); step != "" {
+			a.Next = append(a.Next, step)
+		}
+	}
+	return a
+}
+
+// at fills in the host and the proxy of a network row.
+func (r row) at(host, proxy string) row {
+	name, _, _ := strings.Cut(host, ":")
+	fill := strings.NewReplacer("{host}", or(host, "the server"), "{hostname}", or(name, "the server"), "{proxy}", or(proxy, "(of HTTPS_PROXY)"))
+	next := make([]string, len(r.next))
+	for i, step := range r.next {
+		next[i] = fill.Replace(step)
+	}
+	r.what, r.why, r.next = fill.Replace(r.what), fill.Replace(r.why), next
+	return r
+}

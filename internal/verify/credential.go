@@ -1,0 +1,115 @@
+package verify
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/certs"
+	"github.com/c2conn/c2conn/internal/task"
+	"github.com/c2conn/c2conn/registration"
+)
+
+const (
+	minBits    = 2048                // of an RSA key that Entra ID accepts
+	expirySoon = 30 * 24 * time.Hour // from when on an expiry is worth a warning
+	hoursADay  = 24
+	daysAYear  = 365
+)
+
+// certificate looks at the local certificate only; nothing is sent.
+func (s *subject) certificate(context.Context) task.Result {
+	id := s.target.Credential.Identity
+	if id == nil {
+		return task.Result{Status: task.Skip, Finding: "the connection uses a client secret"}
+	}
+	if id.Certificate == nil {
+		return s.fail("the certificate cannot be read", certs.ErrNotACertificate, "")
+	}
+	key, ok := id.Certificate.PublicKey.(*rsa.PublicKey)
+	if !ok {
+		return s.fail("", &certs.UnsupportedKeyError{Kind: id.Certificate.PublicKeyAlgorithm.String()}, "")
+	}
+	bits := key.N.BitLen()
+	if bits < minBits {
+		return s.fail(fmt.Sprintf("%d bits, at least %d are needed", bits, minBits), &certs.KeyTooSmallError{Bits: bits}, "")
+	}
+	now := s.o.Clock.Now()
+	validity := &advice.ValidityError{NotBefore: id.Certificate.NotBefore, NotAfter: id.Certificate.NotAfter, Now: now}
+	left := validity.NotAfter.Sub(now)
+	switch {
+	case now.Before(validity.NotBefore):
+		return s.fail("not valid before "+validity.NotBefore.UTC().Format(time.DateOnly), validity, "")
+	case left <= 0:
+		return s.fail("expired on "+validity.NotAfter.UTC().Format(time.DateOnly), validity, "")
+	case left < expirySoon:
+		return s.warn(fmt.Sprintf("%d bits, expires in %s", bits, span(left)), validity)
+	}
+	return pass(fmt.Sprintf("%d bits, %s left", bits, span(left)))
+}
+
+// span writes a duration of days as people say it: "4 y 364 d", "29 d", "5 h".
+func span(d time.Duration) string {
+	days := int(d.Hours() / hoursADay)
+	switch {
+	case days >= daysAYear:
+		return fmt.Sprintf("%d y %d d", days/daysAYear, days%daysAYear)
+	case days > 0:
+		return fmt.Sprintf("%d d", days)
+	default:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+}
+
+// token signs in for one service.
+func (s *subject) token(ctx context.Context, resource registration.Resource, scope string) task.Result {
+	app, err := s.app()
+	if err != nil {
+		return s.fail("", err, "")
+	}
+	t, err := app.Token(ctx, scope, "")
+	if err != nil {
+		return s.fail("", err, "")
+	}
+	s.keep(resource, t)
+	if t.Claims.Opaque {
+		return pass("issued; its content cannot be read")
+	}
+	how := ""
+	switch t.Claims.AppIDACR {
+	case "1":
+		how = ", client secret"
+	case "2":
+		how = ", certificate"
+	}
+	switch n := len(t.Claims.Roles); n {
+	case 0:
+		return pass("no roles" + how)
+	case 1:
+		return pass("1 role" + how)
+	default:
+		return pass(fmt.Sprintf("%d roles%s", n, how))
+	}
+}
+
+// bearer gives the clients of the services their tokens.
+func (s *subject) bearer(scope string) func(context.Context, string) (string, error) {
+	return func(ctx context.Context, claims string) (string, error) {
+		app, err := s.app()
+		if err != nil {
+			return "", err
+		}
+		t, err := app.Token(ctx, scope, claims)
+		if err != nil {
+			return "", err
+		}
+		raw := t.Raw.Reveal()
+		if len(raw) == 0 {
+			return "", errors.New("the token is empty")
+		}
+		return string(raw), nil
+	}
+}

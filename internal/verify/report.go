@@ -1,0 +1,108 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/task"
+)
+
+// Report is what a verification found.
+type Report struct {
+	Results []task.Result // in the order of Titles
+	State   string        // verified, failed, waiting-for-consent; unverified when it was cut short
+	Class   advice.Class  // exit code; ClassNone when verified
+	Found   Found
+	Err     error // why nothing could be checked at all; nil otherwise
+}
+
+// Found are facts that the checks came across, for the saved profile. What was
+// not found is empty.
+type Found struct {
+	Tenant   Tenant
+	ObjectID string // of the application's service principal
+}
+
+// Tenant is a tenant as Microsoft Graph describes it.
+type Tenant connections.Tenant
+
+// Or returns the tenant as the profile keeps it: what was found, and what is
+// known already where nothing was found.
+func (t Tenant) Or(known connections.Tenant) connections.Tenant {
+	if t.ID != "" {
+		known.ID = t.ID
+	}
+	if t.Domain != "" {
+		known.Domain = t.Domain
+	}
+	if t.Name != "" {
+		known.Name = t.Name
+	}
+	return known
+}
+
+// Checks maps the id of each check to its status, as the profile keeps them.
+func (r Report) Checks() map[string]string {
+	if len(r.Results) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(r.Results))
+	for _, result := range r.Results {
+		out[result.ID] = string(result.Status)
+	}
+	return out
+}
+
+// Verification is the report as the profile keeps it.
+func (r Report) Verification(at time.Time) connections.Verification {
+	return connections.Verification{At: at, State: r.State, Checks: r.Checks()}
+}
+
+// verdict adds up results. The connection is verified when nothing failed and
+// nothing was cancelled. Otherwise the class is, in this order:
+//
+//	3 when Entra ID refused a token,
+//	6 when all failures are policies of the tenant (EWS blocked),
+//	4 when the permissions check says that nobody has consented to anything,
+//	5 in all other cases.
+func verdict(ctx context.Context, results []task.Result) (string, advice.Class) {
+	failed, policies := 0, 0
+	refused, consent, cancelled := false, false, false
+	for _, r := range results {
+		if r.Status == task.Skip && errors.Is(r.Err, context.Canceled) {
+			cancelled = true
+		}
+		if r.Status != task.Fail {
+			continue
+		}
+		failed++
+		class := advice.ClassOf(r.Err)
+		token := strings.HasPrefix(r.ID, tokenPrefix)
+		switch {
+		case class == advice.ClassPolicy:
+			policies++
+		case token && class == advice.ClassAuth:
+			refused = true
+		case (token || r.ID == idPermissions) && class == advice.ClassConsent:
+			consent = true
+		}
+	}
+	switch {
+	case cancelled || ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
+		return connections.StateUnverified, advice.ClassCancelled
+	case failed == 0:
+		return connections.StateVerified, advice.ClassNone
+	case refused:
+		return connections.StateFailed, advice.ClassAuth
+	case policies == failed:
+		return connections.StateFailed, advice.ClassPolicy
+	case consent:
+		return connections.StateWaiting, advice.ClassConsent
+	default:
+		return connections.StateFailed, advice.ClassCheck
+	}
+}

@@ -1,0 +1,213 @@
+// Package verify proves that a connection works: it runs the checks of its kind
+// side by side and reports what each one found. It hides which checks a kind
+// has, what they depend on, and how their failures add up to one verdict.
+package verify
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/cloud"
+	"github.com/c2conn/c2conn/internal/entra"
+	"github.com/c2conn/c2conn/internal/task"
+	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/registration"
+)
+
+// defaultLimit is how long one check may take, its retries included.
+const defaultLimit = 30 * time.Second
+
+// Options are what Run needs from outside.
+type Options struct {
+	HTTP  *http.Client    // of transport.New
+	Clock transport.Clock // nil means the computer's clock
+	Limit time.Duration   // time limit of each check; 0 means 30 s
+
+	Parallel int // how many checks run side by side; 0 means all that can
+}
+
+// Target is what is verified: a connection (it need not be saved yet), the
+// credential it signs in with, and the endpoints of its cloud.
+type Target struct {
+	Connection connections.Connection
+	Credential entra.Credential
+	Cloud      cloud.Cloud
+}
+
+// Titles returns the checks of a kind in their order, with id and title and
+// nothing to run: screens show them before the first one starts. A kind that
+// cannot be verified yet has none.
+func Titles(kind connections.Kind, location connections.Location) []task.Task {
+	var out []task.Task
+	for _, c := range checksOf(kind, location) {
+		out = append(out, task.Task{ID: c.id, Title: c.title, Needs: c.needs, After: c.after})
+	}
+	return out
+}
+
+// Run verifies target and reports to listen (nil is allowed) as task.Run does.
+// It changes nothing in the tenant. A failed check hides no other one: all that
+// do not depend on it are run.
+//
+// A kind that cannot be verified yet gives a Report whose Err is an
+// *advice.NotOfferedError.
+func Run(ctx context.Context, o Options, target Target, listen func(task.Event)) Report {
+	if o.Clock == nil {
+		o.Clock = transport.SystemClock()
+	}
+	if o.Limit == 0 {
+		o.Limit = defaultLimit
+	}
+	c := target.Connection
+	checks := checksOf(c.Kind, c.Location)
+	if len(checks) == 0 {
+		err := &advice.NotOfferedError{Kind: c.Kind, Location: c.Location}
+		return Report{State: connections.StateUnverified, Class: advice.ClassOf(err), Err: err}
+	}
+	s := newSubject(o, target)
+	tasks := make([]task.Task, len(checks))
+	for i, check := range checks {
+		tasks[i] = task.Task{ID: check.id, Title: check.title, Needs: check.needs, After: check.after, Limit: o.Limit,
+			Run: func(ctx context.Context) task.Result { return check.run(s, ctx) }}
+	}
+	most := o.Parallel
+	if most <= 0 {
+		most = len(tasks)
+	}
+	results := task.RunAtMost(ctx, most, o.Clock.Now, tasks, listen)
+	report := Report{Results: results, Found: s.foundSoFar()}
+	report.State, report.Class = verdict(ctx, results)
+	return report
+}
+
+// subject is one run of Run: what the checks share.
+type subject struct {
+	o      Options
+	target Target
+	facts  advice.Facts
+	app    func() (*entra.App, error) // made once; every token check tells why it cannot be
+
+	mu     sync.Mutex
+	tokens map[registration.Resource]entra.Token
+	found  Found
+	ews    bool // EWS let the application in
+}
+
+func newSubject(o Options, target Target) *subject {
+	c := target.Connection
+	s := &subject{
+		o: o, target: target, tokens: map[registration.Resource]entra.Token{},
+		facts: Facts(target, o.Clock.Now()),
+	}
+	tenant := c.Tenant.ID
+	if tenant == "" {
+		tenant = c.Tenant.Domain
+	}
+	s.app = sync.OnceValues(func() (*entra.App, error) {
+		return entra.NewApp(entra.AppOptions{
+			Cloud: target.Cloud, TenantID: tenant, ClientID: c.Registration.ClientID,
+			Credential: target.Credential, HTTP: o.HTTP, Now: o.Clock.Now,
+		})
+	})
+	return s
+}
+
+// guidShape is what the id of a client secret looks like, and its value never does.
+var guidShape = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\s*[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\s*$`)
+})
+
+// FactsOf are what advice needs to know of a connection whose credential has
+// not been read. in is the zero Cloud while it is not known.
+func FactsOf(c connections.Connection, in cloud.Cloud, now time.Time) advice.Facts {
+	f := advice.Facts{
+		ClientID: c.Registration.ClientID, TenantID: c.Tenant.ID, TenantDomain: c.Tenant.Domain,
+		Account: c.Account, Cloud: in, Kind: c.Kind,
+		CredentialType: c.Credential.Type, Thumbprint: c.Credential.Thumbprint, Now: now,
+	}
+	if c.ID != "" { // only what is saved can be verified by its name
+		f.Connection = c.Name
+	}
+	return f
+}
+
+// Facts are what advice needs to know of a target. What the credential at hand
+// shows of itself goes before what the profile says of it.
+func Facts(target Target, now time.Time) advice.Facts {
+	f := FactsOf(target.Connection, target.Cloud, now)
+	f.CredentialType, f.Thumbprint = connections.TypeClientSecret, ""
+	f.SecretIsID = guidShape().Match(target.Credential.Secret.Reveal())
+	if id := target.Credential.Identity; id != nil {
+		f.CredentialType, f.Thumbprint = connections.TypeCertificate, string(id.Thumbprint())
+	}
+	return f
+}
+
+func (s *subject) keep(resource registration.Resource, t entra.Token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens[resource] = t
+	if t.Claims.ObjectID != "" {
+		s.found.ObjectID = t.Claims.ObjectID
+	}
+}
+
+// roles are the application permissions in the tokens so far, by service. A
+// token that cannot be read is treated as one that is not there.
+func (s *subject) roles() map[registration.Resource][]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[registration.Resource][]string{}
+	for resource, t := range s.tokens {
+		if !t.Claims.Opaque {
+			out[resource] = t.Claims.Roles
+		}
+	}
+	return out
+}
+
+func (s *subject) note(change func(*Found)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.found)
+}
+
+func (s *subject) foundSoFar() Found {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.found
+}
+
+// pass, warn and fail make results; ids, titles and durations are task.Run's.
+
+func pass(finding string) task.Result { return task.Result{Status: task.Pass, Finding: short(finding)} }
+
+func (s *subject) warn(finding string, err error) task.Result {
+	return task.Result{Status: task.Warn, Finding: short(finding), Err: err, Advice: advice.For(err, s.facts)}
+}
+
+// fail tells of err; permission is the role that the call proves, "" where none does.
+func (s *subject) fail(finding string, err error, permission string) task.Result {
+	f := s.facts
+	f.Permission = permission
+	if finding == "" {
+		finding = advice.Short(err, f)
+	}
+	return task.Result{Status: task.Fail, Finding: short(finding), Err: err, Advice: advice.For(err, f)}
+}
+
+// short keeps a finding on one line of a narrow screen.
+func short(s string) string {
+	const most = 60
+	s = transport.CleanText(s, 0)
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return string(r[:most-1]) + "…"
+}
