@@ -1,0 +1,253 @@
+package wizard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/certs"
+	"github.com/c2conn/c2conn/internal/cloud"
+	"github.com/c2conn/c2conn/internal/entra"
+	"github.com/c2conn/c2conn/internal/task"
+	"github.com/c2conn/c2conn/internal/verify"
+	"github.com/c2conn/c2conn/registration"
+)
+
+// Outcome is what the Configuration step has led to: a connection that is ready
+// to be saved, and what its checks found.
+type Outcome struct {
+	Connection connections.Connection
+	Report     verify.Report
+	Verified   bool
+	Notes      []string // what the user should know about how the credential is kept
+
+	keep func(context.Context) (kept, error)
+}
+
+// kept says where the credential is from now on. Undo, unless nil, takes back what
+// was made for this connection alone; a certificate belongs to the personal store.
+type kept struct {
+	ref, password connections.Ref
+	undo          func(context.Context) error
+}
+
+func flowTasks(kind connections.Kind, a Answers) []task.Task {
+	return verify.Titles(kind, connections.Location(a.Get(keyLocation)))
+}
+
+// Configure verifies the connection that the answers describe. It changes nothing,
+// neither in the tenant nor on this machine. Answers that are missing or wrong
+// give a *ProblemsError; failed checks are not an error but part of the outcome.
+func (s *Session) Configure(ctx context.Context, listen func(task.Event)) (*Outcome, error) {
+	if problems := s.Ready(); len(problems) > 0 {
+		return nil, &ProblemsError{Problems: problems}
+	}
+	a := s.answersInForce()
+	cl, err := s.Env.Clouds.Find(a.Get(keyCloud))
+	if err != nil {
+		return nil, err
+	}
+	client, err := s.Env.HTTP(cl)
+	if err != nil {
+		return nil, err
+	}
+	out, cred, err := s.assemble(ctx, a, cl)
+	if err != nil {
+		return nil, err
+	}
+	if s.Env.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.Env.Timeout)
+		defer cancel()
+	}
+	out.Report = verify.Run(ctx, verify.Options{HTTP: client, Clock: s.Env.Clock, Parallel: s.Env.Parallel},
+		verify.Target{Connection: out.Connection, Credential: cred, Cloud: cl}, listen)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, ctx.Err()
+	}
+	out.Verified = out.Report.State == connections.StateVerified
+	out.Connection.Verification = out.Report.Verification(s.Env.Clock.Now())
+	out.Connection.Tenant = out.Report.Found.Tenant.Or(out.Connection.Tenant)
+	out.Connection.Registration.ObjectID = out.Report.Found.ObjectID
+	return out, nil
+}
+
+// assemble makes the connection from the answers and decides where its credential
+// will be kept, before anything is asked of the tenant: a check that passed is
+// worth little when its key cannot be kept afterwards.
+func (s *Session) assemble(ctx context.Context, a Answers, cl cloud.Cloud) (*Outcome, entra.Credential, error) {
+	out := &Outcome{Connection: connections.Connection{
+		Name:         a.Get(keyName),
+		Kind:         s.Flow.Kind,
+		Location:     connections.Location(a.Get(keyLocation)),
+		Cloud:        cl.Name,
+		Tenant:       connections.Tenant{ID: a.Resolved(keyTenantID)},
+		Account:      a.Get(keyAccount),
+		Registration: connections.Registration{Mode: a.Get(keyRegistration), ClientID: a.Get(keyClientID), Catalogue: registration.CatalogueVersion},
+		Endpoints:    connections.Endpoints{EWS: cl.EWS()},
+	}}
+	if typed := a.Get(keyTenantID); !isGUID(typed) {
+		out.Connection.Tenant.Domain = typed
+	}
+	cred, err := s.credential(ctx, a, out)
+	if err != nil {
+		return nil, cred, err
+	}
+	if id := cred.Identity; id != nil {
+		out.Connection.Credential.Type = connections.TypeCertificate
+		out.Connection.Credential.Thumbprint = string(id.Thumbprint())
+		out.Connection.Credential.ThumbprintSHA256 = string(id.ThumbprintSHA256())
+		out.Connection.Credential.NotAfter = id.Certificate.NotAfter.UTC()
+	} else {
+		out.Connection.Credential.Type = connections.TypeClientSecret
+	}
+	return out, cred, nil
+}
+
+// credential loads the credential that the answers name and plans its keeping.
+func (s *Session) credential(ctx context.Context, a Answers, out *Outcome) (entra.Credential, error) {
+	env := s.Env
+	switch a.Get(keyCredential) {
+	case byThumbprint:
+		entry, err := env.Personal.Find(ctx, certs.Thumbprint(a.Get(keyThumbprint)))
+		if err != nil {
+			return entra.Credential{}, problem(s, keyThumbprint, err)
+		}
+		id, err := env.Personal.Identity(ctx, entry)
+		if err != nil {
+			return entra.Credential{}, problem(s, keyThumbprint, err)
+		}
+		out.keep = func(context.Context) (kept, error) { return kept{ref: entry.Ref}, nil }
+		return entra.Credential{Identity: &id}, nil
+
+	case byFile:
+		id, err := identityFromFile(env, a)
+		if err != nil {
+			return entra.Credential{}, problem(s, certificateKey(err), err)
+		}
+		err = s.plan(ctx, out, keyCertFile, func(ctx context.Context) (kept, error) {
+			entry, err := env.Personal.Import(ctx, id)
+			return kept{ref: entry.Ref}, err
+		})
+		return entra.Credential{Identity: &id}, err
+
+	case bySecret:
+		secret := connections.NewSecret(trim(string(a[keySecret].Secret.Reveal())))
+		err := s.plan(ctx, out, keySecret, func(ctx context.Context) (kept, error) {
+			ref, err := env.Store.PutSecret(ctx, secret)
+			return kept{ref: ref, undo: func(ctx context.Context) error { return env.Store.DeleteSecret(ctx, ref) }}, err
+		})
+		return entra.Credential{Secret: secret}, err
+
+	case byReference:
+		cred, err := credentialFromReference(ctx, env, a)
+		if err != nil {
+			return cred, problem(s, keyReference, err)
+		}
+		password, err := s.reference(keyCertPassword)
+		if err != nil {
+			return cred, problem(s, keyCertPassword, err)
+		}
+		out.keep = func(context.Context) (kept, error) {
+			return kept{ref: connections.Ref(a.Get(keyReference)), password: password}, nil
+		}
+		return cred, nil
+	}
+	return entra.Credential{}, problem(s, keyCredential, ErrMissing)
+}
+
+// plan decides between a copy in the store, which is the rule, and a reference to
+// where the credential lies, where this machine has no place to keep a secret.
+func (s *Session) plan(ctx context.Context, out *Outcome, key string, store func(context.Context) (kept, error)) error {
+	err := s.Env.Store.SecretsReady(ctx)
+	if err == nil {
+		out.keep = store
+		return nil
+	}
+	if !errors.Is(err, connections.ErrNoKeyring) {
+		return err
+	}
+	ref, refErr := s.reference(key)
+	password := connections.Ref("")
+	if refErr == nil && key == keyCertFile {
+		password, refErr = s.reference(keyCertPassword)
+	}
+	if refErr != nil || ref == "" {
+		return err
+	}
+	place := string(ref)
+	if password != "" {
+		place += " and its password " + string(password)
+	}
+	var why *connections.NoKeyringError
+	reason := ""
+	if errors.As(err, &why) {
+		reason = " (" + why.Reason + ")"
+	}
+	out.Notes = append(out.Notes, fmt.Sprintf("The keychain cannot be used here%s and C2CONN_PASSPHRASE is not set, so the credential was not copied: "+
+		"the connection refers to %s, which must stay there from now on.", reason, place))
+	out.keep = func(context.Context) (kept, error) { return kept{ref: ref, password: password}, nil }
+	return nil
+}
+
+// reference names the place that the answer was read from, "" when there is no
+// answer. What was typed, or came through standard input, has no such place.
+func (s *Session) reference(key string) (connections.Ref, error) {
+	v, ok := s.Answers[key]
+	if !ok || !s.Answers.Has(key) {
+		return "", nil
+	}
+	path := v.From
+	if f, _ := s.Flow.Field(key); f.Input == Path {
+		path = expandHome(s.Env, v.Text)
+	} else if v.Origin == FromEnv {
+		return connections.Ref("env:" + v.From), nil
+	} else if v.Origin != FromFile {
+		return "", connections.ErrNoKeyring
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	// A pipe, as in <(command), holds its content once only.
+	if info, err := os.Stat(abs); err != nil || !info.Mode().IsRegular() {
+		return "", connections.ErrNoKeyring
+	}
+	return connections.Ref("file:" + abs), nil
+}
+
+func certificateKey(err error) string {
+	if errors.Is(err, certs.ErrPasswordNeeded) || errors.Is(err, certs.ErrWrongPassword) {
+		return keyCertPassword
+	}
+	return keyCertFile
+}
+
+// problem ties an error to the field that caused it.
+func problem(s *Session, key string, err error) error {
+	f, _ := s.Flow.Field(key)
+	return &ProblemsError{Problems: []Problem{{Key: key, Title: f.Title, Flags: f.Flags(), Err: err}}}
+}
+
+// Save keeps the connection: the credential first, then the profile that refers
+// to it, so that no profile ever points at a key that was not kept.
+func (s *Session) Save(ctx context.Context, out *Outcome) (connections.Connection, error) {
+	credential, err := out.keep(ctx)
+	if err != nil {
+		return connections.Connection{}, fmt.Errorf("the credential could not be kept: %w", err)
+	}
+	conn := out.Connection
+	conn.Credential.Secret, conn.Credential.Password = credential.ref, credential.password
+	saved, err := s.Env.Store.Add(ctx, conn)
+	if err != nil {
+		if credential.undo != nil {
+			err = errors.Join(err, credential.undo(context.WithoutCancel(ctx)))
+		}
+		return connections.Connection{}, err
+	}
+	out.Connection = saved
+	return saved, nil
+}

@@ -1,0 +1,166 @@
+// Package wizard holds the step engine, the flows that lead to a saved
+// connection, and their drivers: the screen, the plain dialogue and the script.
+//
+// A flow is data: an ordered list of steps, each a list of fields with a
+// condition on the answers so far. A field is declared once and serves the
+// screen, the flag, the environment variable, the scripted run and the docs. The
+// package hides from its callers which fields exist, when they are asked, and
+// what has to happen between the last answer and a saved, verified connection.
+package wizard
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/c2conn/c2conn/connections"
+)
+
+// Input is the way in which a field takes its value.
+type Input int
+
+// The inputs. A Secret is never shown, never a flag's value and never in the
+// command that the wizard prints at its end.
+const (
+	Text Input = iota
+	Choice
+	Secret
+	Path
+)
+
+// Option is one possibility of a Choice, or a suggestion for a Text.
+type Option struct {
+	Value       string
+	Title       string
+	Help        string
+	Flag        string // boolean flag that picks it in a script; "" for none
+	Unavailable string // why it cannot be chosen; it is shown all the same
+}
+
+// Cond is true while the answer to Key is one of Values.
+type Cond struct {
+	Key    string
+	Values []string
+}
+
+// Is is the condition that the answer to key is one of values.
+func Is(key string, values ...string) Cond { return Cond{Key: key, Values: values} }
+
+// Field is one question. Its key gives the flag (dashes) and the environment
+// variable (C2CONN_ and capitals) unless Flag says otherwise.
+type Field struct {
+	Key      string
+	Title    string
+	Help     string // one line, shown beneath the field and as the flag's help
+	Example  string // placeholder on the screen
+	Input    Input
+	Flag     string // flag name where it differs from the key; "-" for none
+	Options  func(*Env) []Option
+	Optional bool
+	When     []Cond // all must hold for the field to be asked
+
+	// Default proposes a value. It must not wait for anything.
+	Default func(*Env, Answers) string
+	// Check cleans a value and says what is wrong with it, without any I/O.
+	Check func(a Answers, value string) (string, error)
+	// CheckSecret does the same for a Secret.
+	CheckSecret func(a Answers, value connections.Secret) error
+	// Lookup asks the outside world about the value (a file, the tenant). The
+	// note is shown beside the field, resolved is what the value stands for.
+	Lookup func(ctx context.Context, env *Env, a Answers) (note, resolved string, err error)
+	// Suggest offers values for a Text, e.g. certificates in the personal store.
+	Suggest func(ctx context.Context, env *Env, a Answers) []Option
+}
+
+// FlagName is the field's flag without dashes, "" when it has none. The flags of
+// a Secret are this name with -file and -stdin appended.
+func (f Field) FlagName() string {
+	switch f.Flag {
+	case "":
+		return strings.ReplaceAll(f.Key, "_", "-")
+	case "-":
+		return ""
+	}
+	return f.Flag
+}
+
+// EnvName is the environment variable that answers the field.
+func (f Field) EnvName() string { return "C2CONN_" + strings.ToUpper(f.Key) }
+
+// Flags lists the field's flags as a user types them, for messages.
+func (f Field) Flags() []string {
+	if f.Input == Choice {
+		if flags := f.optionFlags(); len(flags) > 0 {
+			return flags
+		}
+	}
+	name := f.FlagName()
+	switch {
+	case name == "":
+		return nil
+	case f.Input == Secret:
+		return []string{"--" + name + "-file", "--" + name + "-stdin"}
+	}
+	return []string{"--" + name}
+}
+
+func (f Field) optionFlags() []string {
+	if f.Options == nil {
+		return nil
+	}
+	var flags []string
+	for _, o := range f.Options(nil) {
+		if o.Flag != "" {
+			flags = append(flags, "--"+o.Flag)
+		}
+	}
+	return flags
+}
+
+// Fixed makes an Options function of a fixed list.
+func Fixed(options ...Option) func(*Env) []Option {
+	return func(*Env) []Option { return options }
+}
+
+// Step is one page of the wizard.
+type Step struct {
+	ID     string
+	Title  string
+	Help   string // what the step is about, in the words of the docs; shown by "?"
+	Fields []Field
+	When   []Cond
+	// Notice is a warning or hint that stands above or beneath the fields; the
+	// seeds' warnings live here. It may depend on the answers.
+	Notice func(Answers) string
+}
+
+// Flow leads from nothing to a saved connection of one kind. Its last step is
+// always the one that runs Configure.
+type Flow struct {
+	Kind  connections.Kind
+	Title string // "new Exchange connection"
+	Verb  string // the command that runs it: "new exchange"
+	Steps []Step
+}
+
+// ConfigurationStep is the ID of every flow's last step.
+const ConfigurationStep = "configuration"
+
+// Fields lists every field of the flow in order.
+func (f *Flow) Fields() []Field {
+	var all []Field
+	for _, s := range f.Steps {
+		all = append(all, s.Fields...)
+	}
+	return all
+}
+
+// Field returns the field with that key.
+func (f *Flow) Field(key string) (Field, bool) {
+	for _, s := range f.Steps {
+		if i := slices.IndexFunc(s.Fields, func(x Field) bool { return x.Key == key }); i >= 0 {
+			return s.Fields[i], true
+		}
+	}
+	return Field{}, false
+}
