@@ -1,0 +1,296 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/progress"
+	"github.com/c2conn/c2conn/internal/task"
+	"github.com/c2conn/c2conn/wizard"
+)
+
+func newNew(a *app) *cobra.Command {
+	return parent("new", "Create, verify and save a connection", groupConnect, "  c2conn new exchange", newFlow(a, wizard.Exchange(),
+		"Connect to Exchange Online",
+		`Opens the wizard for a connection to Exchange Online, or runs without a question
+when the flags answer everything. The application is one that you registered in
+the Entra admin centre; it proves its identity with a certificate or a client
+secret, one of them is enough.
+
+Secrets never go into a flag's value: use a file, standard input or the variable.
+The connection is verified before it is saved; with --save-unverified it is saved
+even when checks fail, and the exit code says so all the same.`,
+		`  c2conn new exchange
+  c2conn new exchange --manual --client-id 2f1c9e1a-5f0c-4d6b-9a53-0b1f6d8e77aa \
+    --tenant-id contoso.onmicrosoft.com --mailbox admin@contoso.com \
+    --cert-file app.pfx --cert-password-file app.pass --name contoso-exchange
+  pass show contoso | c2conn new exchange --manual --client-id ID --tenant-id ID \
+    --mailbox admin@contoso.com --client-secret-stdin --name contoso --output json`))
+}
+
+// newFlow makes the command of a flow; its flags come from the flow's fields.
+func newFlow(a *app, flow *wizard.Flow, short, long, example string) *cobra.Command {
+	o := &newOptions{app: a, flow: flow}
+	cmd := &cobra.Command{
+		Use: strings.TrimPrefix(flow.Verb, "new "), Short: short, Long: long, Example: example,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.flag = func(name string) (string, bool) {
+				f := cmd.Flags().Lookup(name)
+				if f == nil || !f.Changed {
+					return "", false
+				}
+				return f.Value.String(), true
+			}
+			err := o.run(cmd.Context())
+			if isCancelled(err) {
+				return &stoppedError{err: err, state: "Nothing was saved."}
+			}
+			return err
+		},
+	}
+	for _, f := range flow.Fields() {
+		addFlags(cmd, f)
+	}
+	cmd.Flags().BoolVar(&o.saveUnverified, "save-unverified", false, "save the connection even when checks fail; it is marked until a verification passes")
+	cmd.Flags().IntVar(&o.parallel, "parallel", 0, "how many checks run side by side; 0 for all that can")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest time for all checks together")
+	_ = cmd.RegisterFlagCompletionFunc("cloud", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return a.cloudNames(), cobra.ShellCompDirectiveNoFileComp
+	})
+	return cmd
+}
+
+func addFlags(cmd *cobra.Command, f wizard.Field) {
+	flags := cmd.Flags()
+	help := lowerFirst(strings.TrimSuffix(f.Title, "?"))
+	if f.Input == wizard.Choice && f.FlagName() == "" {
+		for _, o := range f.Options(nil) {
+			if o.Flag != "" {
+				help := lowerFirst(o.Title)
+				if o.Unavailable != "" {
+					help += " (" + o.Unavailable + ")"
+				}
+				flags.Bool(o.Flag, false, help)
+			}
+		}
+		return
+	}
+	name := f.FlagName()
+	switch f.Input {
+	case wizard.Secret:
+		flags.String(name+"-file", "", "file with the "+help+" (or variable "+f.EnvName()+")")
+		flags.Bool(name+"-stdin", false, "read the "+help+" from standard input")
+		return
+	case wizard.Path:
+		_ = flags.String(name, "", help)
+		_ = cmd.MarkFlagFilename(name)
+		return
+	}
+	flags.String(name, "", help)
+	if name != "cloud" {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
+	}
+}
+
+func lowerFirst(s string) string {
+	if len(s) > 1 && s[1] >= 'A' && s[1] <= 'Z' {
+		return s // an abbreviation
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}
+
+type newOptions struct {
+	*app
+	flow           *wizard.Flow
+	flag           func(string) (string, bool)
+	saveUnverified bool
+	parallel       int
+	timeout        time.Duration
+}
+
+func (o *newOptions) run(ctx context.Context) error {
+	env, err := o.wizardEnv()
+	if err != nil {
+		return err
+	}
+	env.Parallel, env.Timeout = o.parallel, o.timeout
+	s := wizard.NewSession(o.flow, env)
+	if o.timeout <= 0 || o.parallel < 0 {
+		return &usageError{err: errors.New("--timeout must be more than 0, --parallel 0 or more"), command: "c2conn " + o.flow.Verb}
+	}
+	problems := s.Fill(wizard.Source{Flag: o.flag, Getenv: o.Getenv, ReadFile: o.ReadFile, Stdin: o.secretInput(ctx)})
+	if len(problems) > 0 {
+		return o.problems(s, append(problems, s.Ready()...))
+	}
+	if o.canAsk() && !o.complete(s) {
+		return o.interactive(ctx, s)
+	}
+	return o.scripted(ctx, s)
+}
+
+// problems are the wrong answers, with what is known to make the advice concrete.
+func (o *newOptions) problems(s *wizard.Session, list []wizard.Problem) error {
+	for _, p := range list {
+		if wizard.NotTheAnswer(p.Err) {
+			return &adviceError{err: p.Err, facts: s.Facts()}
+		}
+	}
+	return &adviceError{err: &wizard.ProblemsError{Problems: list}, facts: s.Facts()}
+}
+
+// complete reports whether everything was answered on the command line. The name
+// has a default on the screen, but a script must say what it calls its result.
+func (o *newOptions) complete(s *wizard.Session) bool {
+	return len(s.Ready()) == 0 && s.Answers.Has("name")
+}
+
+// scripted verifies and saves without a question.
+func (o *newOptions) scripted(ctx context.Context, s *wizard.Session) error {
+	if len(s.Ready()) == 0 { // what is wrong already is told before anything is asked of the network
+		if err := s.LookupAll(ctx); err != nil {
+			return &adviceError{err: err, facts: s.Facts()}
+		}
+	}
+	problems := s.Ready()
+	if !s.Answers.Has("name") && !slices.ContainsFunc(problems, func(p wizard.Problem) bool { return p.Key == "name" }) {
+		problems = append(problems, wizard.Problem{Key: "name", Title: "Name of the connection", Flags: []string{"--name"}, Missing: true, Err: wizard.ErrMissing})
+	}
+	if len(problems) > 0 {
+		return o.problems(s, problems)
+	}
+	out, err := s.Configure(ctx, o.progressLines())
+	if err != nil {
+		return err
+	}
+	o.adviceLines(out.Report.Results)
+	saved := false
+	if out.Verified || o.saveUnverified {
+		conn, err := s.Save(context.WithoutCancel(ctx), out)
+		if err != nil {
+			return err
+		}
+		out.Connection, saved = conn, true
+	}
+	return o.finish(s, out, saved)
+}
+
+// interactive opens the screen, or the plain dialogue where that is wanted.
+func (o *newOptions) interactive(ctx context.Context, s *wizard.Session) error {
+	ctx = progress.With(ctx, nil) // nothing is printed across a screen
+	var out *wizard.Outcome
+	var err error
+	if o.accessible || o.Getenv("TERM") == "dumb" {
+		out, err = wizard.RunPlain(ctx, s, wizard.PlainOptions{
+			In: o.In, Out: o.Err,
+			ReadPassword: func(prompt string) (connections.Secret, error) { return o.readPassword(ctx, prompt) },
+		})
+	} else {
+		out, err = wizard.RunScreen(ctx, s, wizard.ScreenOptions{In: o.In, Out: o.Err, Getenv: o.Getenv, Copy: o.copier(), Now: o.Clock.Now,
+			Passphrase: o.setPassphraseOnScreen})
+	}
+	if err != nil {
+		return err
+	}
+	return o.finish(s, out, true)
+}
+
+// finish prints the result; the exit code is that of the checks, saved or not.
+func (o *newOptions) finish(s *wizard.Session, out *wizard.Outcome, saved bool) error {
+	for _, note := range out.Notes {
+		o.errorf("%s\n", wrap(note, 96, ""))
+	}
+	command := s.Command()
+	if saved && !out.Verified {
+		command += " --save-unverified"
+	}
+	answer := answerJSON{Connection: out.Connection, Verified: out.Verified, Saved: saved, Checks: o.checksJSON(out.Report.Results), Command: command, Notes: out.Notes}
+	err := o.print(printable{value: answer, name: nameIf(saved, out.Connection.Name), table: func() string {
+		if !saved {
+			return ""
+		}
+		return connectionTable(out.Connection, o.Clock.Now()) + "\nThe same again, without questions:\n  " + command + "\n"
+	}})
+	if err != nil {
+		return err
+	}
+	if !out.Verified {
+		if saved {
+			o.errorf("\nSaved as not verified: %s. When it is mended: c2conn verify %s\n", out.Connection.Name, out.Connection.Name)
+		} else {
+			o.errorf("\nNothing was saved, because a required check failed. Mend it and run the command again, or save it as it is with --save-unverified.\n")
+		}
+		return &verdict{class: advice.Class(out.Report.Class)}
+	}
+	return nil
+}
+
+func nameIf(ok bool, name string) string {
+	if ok {
+		return name
+	}
+	return ""
+}
+
+// progressLines prints every task as it ends, a line each, and long waits.
+func (a *app) progressLines() func(task.Event) {
+	return func(e task.Event) {
+		switch e.Kind {
+		case task.Progress:
+			text := e.Text
+			if !e.Until.IsZero() {
+				text += fmt.Sprintf(" (until %s)", e.Until.Local().Format(time.TimeOnly))
+			}
+			a.errorf("  … %s: %s\n", e.Title, clean(text))
+		case task.Finished:
+			a.errorf("  %s %-24s %-4s  %s\n", sign(string(e.Result.Status)), e.Title, e.Result.Status, clean(e.Result.Finding))
+		}
+	}
+}
+
+// adviceLines prints what to do about the checks that did not pass, after all
+// have ended. What follows from a missing permission is said once, by the check
+// that names it.
+func (a *app) adviceLines(results []task.Result) {
+	permissions := slices.ContainsFunc(results, func(r task.Result) bool { return r.ID == "permissions" && r.Status == task.Fail })
+	var told []string
+	for _, r := range results {
+		if r.Advice == nil || r.Status != task.Fail && r.Status != task.Warn {
+			continue
+		}
+		what := renderAdvice(r.Advice, "      ")
+		follows := permissions && r.ID != "permissions" && (advice.ClassOf(r.Err) == advice.ClassConsent ||
+			slices.Contains(r.Advice.Codes, "Authorization_RequestDenied") || slices.Contains(r.Advice.Codes, "ErrorAccessDenied"))
+		switch same := r.Advice.What + strings.Join(r.Advice.Next, "\n"); {
+		case follows:
+			what = r.Advice.What + "\n      It follows from the missing permission, see Permissions."
+		case slices.Contains(told, same):
+			what = r.Advice.What + "\n      As above."
+		default:
+			told = append(told, same)
+		}
+		a.errorf("\n  %s %s: %s\n", sign(string(r.Status)), r.Title, what)
+	}
+}
+
+func (a *app) cloudNames() []string {
+	set, err := a.cloudSet()
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, c := range set.List() {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+func isNotFound(err error) bool { return errors.Is(err, connections.ErrNotFound) }

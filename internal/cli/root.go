@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The groups of the help page.
+const (
+	groupConnect = "connect"
+	groupKeys    = "keys"
+	groupOther   = "other"
+)
+
+// newRoot makes the command line. Where the first argument names a command that is
+// all there is to it, only that one is made: the others would cost more time than it.
+func newRoot(a *app, args []string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "c2conn",
+		Short: "Connect backup and migration software to Microsoft 365, Exchange and SharePoint",
+		Long: `c2conn creates, verifies and keeps connections: saved profiles with which a backup
+or migration tool reaches a Microsoft 365 tenant. A wizard leads through the
+steps; every answer can also be given by a flag or a variable C2CONN_<FIELD>.
+
+Exit codes: 0 done · 1 error · 2 usage or missing answers · 3 sign-in failed ·
+4 waiting for admin consent · 5 a required check failed · 6 blocked by a tenant
+policy · 130 cancelled`,
+		Example: `  c2conn new exchange
+  c2conn list
+  c2conn verify --all`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return a.checkOutput(cmd)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddGroup(
+		&cobra.Group{ID: groupConnect, Title: "Connections"},
+		&cobra.Group{ID: groupKeys, Title: "Certificates and clouds"},
+		&cobra.Group{ID: groupOther, Title: "Other"},
+	)
+	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "form of the result: table, json, yaml or name")
+	root.PersistentFlags().BoolVar(&a.noInput, "no-input", false, "never ask anything; list what is missing and end with exit code 2")
+	root.PersistentFlags().BoolVar(&a.accessible, "accessible", false, "ask plain questions line by line, for screen readers (also ACCESSIBLE=1)")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml", "name"}, cobra.ShellCompDirectiveNoFileComp))
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{err: err, command: cmd.CommandPath()}
+	})
+	switch {
+	case len(args) > 0 && args[0] == "list":
+		root.AddCommand(newList(a))
+	case len(args) > 0 && args[0] == "version":
+		root.AddCommand(newVersion(a))
+	default:
+		root.AddCommand(newNew(a), newList(a), newShow(a), newVerify(a), newDelete(a), newCert(a), newCloud(a), newVersion(a))
+	}
+	root.SetHelpCommandGroupID(groupOther)
+	root.SetCompletionCommandGroupID(groupOther)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	root.SetUsageFunc(usage)
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Example = "  source <(c2conn completion bash)\n  c2conn completion fish > ~/.config/fish/completions/c2conn.fish"
+		}
+	}
+	return root
+}
+
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &usageError{err: fmt.Errorf("%q is one word too many: this command takes flags only", clean(args[0])), command: cmd.CommandPath()}
+	}
+	return nil
+}
+
+func oneArgument(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return &usageError{err: fmt.Errorf("give %s, and nothing else", what), command: cmd.CommandPath()}
+		}
+		return nil
+	}
+}
+
+// parent makes a command that only holds others; called alone it says which.
+func parent(use, short, group, example string, children ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, GroupID: group, Example: example,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var names []string
+			for _, c := range children {
+				names = append(names, c.Name())
+			}
+			if len(args) > 0 {
+				return &usageError{err: fmt.Errorf("unknown command %q; there are: %s", args[0], strings.Join(names, ", ")), command: cmd.CommandPath()}
+			}
+			return &usageError{err: fmt.Errorf("say which: %s", strings.Join(names, ", ")), command: cmd.CommandPath()}
+		},
+	}
+	cmd.AddCommand(children...)
+	return cmd
+}
+
+// Commands lists every command, for the tests of the help texts.
+func Commands() []*cobra.Command {
+	var all []*cobra.Command
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		all = append(all, c)
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot(&app{}, nil))
+	return all
+}

@@ -1,0 +1,362 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/cloud"
+	"github.com/c2conn/c2conn/internal/entra"
+	"github.com/c2conn/c2conn/internal/task"
+	"github.com/c2conn/c2conn/internal/verify"
+)
+
+// sideBySide is how many connections are verified at the same time.
+const sideBySide = 8
+
+func newVerify(a *app) *cobra.Command {
+	var all bool
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use: "verify [NAME…]", Short: "Check that saved connections really work", GroupID: groupConnect,
+		Long: `Runs every check of the connection against the tenant and keeps the result in the
+profile. Nothing in the tenant is changed. With several connections the exit code
+is that of the failures when they are all of one kind, else 5.`,
+		Example:           "  c2conn verify contoso-exchange\n  c2conn verify --all --output json",
+		ValidArgsFunction: a.completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if all == (len(args) > 0) {
+				return &usageError{err: errors.New("give the names of connections, or --all"), command: cmd.CommandPath()}
+			}
+			if timeout <= 0 {
+				return &usageError{err: errors.New("--timeout must be more than 0"), command: cmd.CommandPath()}
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+			defer cancel()
+			if all {
+				return a.verifyAll(ctx)
+			}
+			var list []connections.Connection
+			for _, name := range args {
+				c, err := a.connection(ctx, name)
+				if err != nil {
+					return err
+				}
+				if !slices.ContainsFunc(list, func(x connections.Connection) bool { return x.ID == c.ID }) {
+					list = append(list, c)
+				}
+			}
+			if len(list) == 1 {
+				return a.verifyOne(ctx, list[0])
+			}
+			return a.verifyMany(ctx, list, nil)
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "check every saved connection")
+	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "longest time for all checks together")
+	return cmd
+}
+
+// verified is a connection with the outcome of its checks, or why they could not be run.
+type verified struct {
+	conn    connections.Connection
+	report  verify.Report
+	command string
+	err     error
+	gone    bool // deleted while it was verified
+}
+
+// check verifies a saved connection and keeps the result in its profile.
+func (a *app) check(ctx context.Context, c connections.Connection, listen func(task.Event)) verified {
+	facts := verify.FactsOf(c, cloud.Cloud{}, a.Clock.Now())
+	fail := func(err error) verified { return verified{conn: c, err: &adviceError{err: err, facts: facts}} }
+	target, err := a.target(ctx, c)
+	if err != nil {
+		return fail(err)
+	}
+	facts.Cloud = target.Cloud
+	client, err := a.httpClient(target.Cloud)
+	if err != nil {
+		return fail(err)
+	}
+	report := verify.Run(ctx, verify.Options{HTTP: client, Clock: a.Clock}, target, listen)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fail(ctx.Err())
+	}
+	store, err := a.store()
+	if err != nil {
+		return fail(err)
+	}
+	// By its name, which is one file; an id would have to be searched for.
+	saved, err := store.Update(context.WithoutCancel(ctx), c.Name, func(x *connections.Connection) error {
+		if x.ID != c.ID {
+			return refuse("%s was replaced by another connection while it was verified; nothing was noted", c.Name)
+		}
+		if !sameSubject(*x, c) {
+			return refuse("%s was edited while it was verified, so the result does not count; verify it again", c.Name)
+		}
+		x.Verification = report.Verification(a.Clock.Now())
+		x.Tenant = report.Found.Tenant.Or(x.Tenant)
+		if report.Found.ObjectID != "" {
+			x.Registration.ObjectID = report.Found.ObjectID
+		}
+		return nil
+	})
+	if isNotFound(err) {
+		v := fail(err)
+		v.gone = true
+		return v
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return verified{conn: saved, report: report, command: newCommand(saved)}
+}
+
+// sameSubject reports whether two versions of a profile are verified alike.
+func sameSubject(a, b connections.Connection) bool {
+	return a.Account == b.Account && a.Cloud == b.Cloud && a.Tenant == b.Tenant && a.Endpoints == b.Endpoints &&
+		a.Registration.ClientID == b.Registration.ClientID && a.Credential == b.Credential && a.Kind == b.Kind && a.Location == b.Location
+}
+
+// target loads what the checks of a saved connection need.
+func (a *app) target(ctx context.Context, c connections.Connection) (verify.Target, error) {
+	clouds, err := a.cloudSet()
+	if err != nil {
+		return verify.Target{}, err
+	}
+	cl, err := clouds.Find(c.Cloud)
+	if err != nil {
+		return verify.Target{}, err
+	}
+	cred, err := a.credential(ctx, c)
+	return verify.Target{Connection: c, Credential: cred, Cloud: cl}, err
+}
+
+func (a *app) credential(ctx context.Context, c connections.Connection) (entra.Credential, error) {
+	store, err := a.store()
+	if err != nil {
+		return entra.Credential{}, err
+	}
+	personal, err := a.personalStore()
+	if err != nil {
+		return entra.Credential{}, err
+	}
+	return entra.LoadCredential(ctx, store, personal, c)
+}
+
+func (a *app) answer(v verified) answerJSON {
+	return answerJSON{Connection: v.conn, Verified: v.report.State == connections.StateVerified, Saved: true, Checks: a.checksJSON(v.report.Results), Command: v.command}
+}
+
+func (v verified) class() advice.Class {
+	switch {
+	case v.gone:
+		return advice.ClassNone
+	case v.err != nil:
+		return advice.ClassOf(v.err)
+	case v.report.State == connections.StateVerified:
+		return advice.ClassNone
+	}
+	return v.report.Class
+}
+
+func (a *app) verifyOne(ctx context.Context, c connections.Connection) error {
+	v := a.check(ctx, c, a.progressLines())
+	if v.err != nil {
+		return v.err
+	}
+	a.adviceLines(v.report.Results)
+	err := a.print(printable{value: a.answer(v), name: v.conn.Name, table: func() string {
+		return fmt.Sprintf("%s  %s\n", v.conn.Name, stateText(v.conn.Verification, a.Clock.Now()))
+	}})
+	if err != nil {
+		return err
+	}
+	if c := v.class(); c != advice.ClassNone {
+		return &verdict{class: c}
+	}
+	return nil
+}
+
+func (a *app) verifyAll(ctx context.Context) error {
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	entries, err := store.List(ctx)
+	if err != nil {
+		return err
+	}
+	var list []connections.Connection
+	var problems []problemJSON
+	for _, e := range entries {
+		if e.Err != nil {
+			problems = append(problems, problemJSON{e.Path, clean(e.Err.Error())})
+			continue
+		}
+		list = append(list, e.Connection)
+	}
+	return a.verifyMany(ctx, list, problems)
+}
+
+type verifyManyJSON struct {
+	Connections []any         `json:"connections"`
+	Problems    []problemJSON `json:"problems,omitempty"`
+}
+
+type failedJSON struct {
+	Connection connections.Connection `json:"connection"`
+	Verified   bool                   `json:"verified"`
+	Checks     []checkJSON            `json:"checks"`
+	Error      *advice.Advice         `json:"error"`
+}
+
+// verifyMany checks connections side by side; a line each as they end.
+func (a *app) verifyMany(ctx context.Context, list []connections.Connection, problems []problemJSON) error {
+	results := make([]verified, len(list))
+	slots := make(chan struct{}, sideBySide)
+	var wg sync.WaitGroup
+	// What they share is opened before they start, and used by all.
+	if _, err := a.personalStore(); err != nil {
+		return err
+	}
+	if _, err := a.cloudSet(); err != nil {
+		return err
+	}
+	for i, c := range list {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			v := a.check(ctx, c, func(e task.Event) {
+				if e.Kind == task.Progress {
+					a.errorf("  … %s, %s: %s\n", c.Name, e.Title, clean(e.Text))
+				}
+			})
+			results[i] = v
+			a.errorf("%s\n", a.oneLine(v))
+		})
+	}
+	wg.Wait()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return &stoppedError{err: ctx.Err(), state: "The results printed above are saved."}
+	}
+	if err := a.printMany(results, problems); err != nil {
+		return err
+	}
+	for _, p := range problems {
+		a.errorf("✗ %s\n", p.Error)
+	}
+	if class := together(results, len(problems) > 0); class != advice.ClassNone {
+		return &verdict{class: class}
+	}
+	return nil
+}
+
+func (a *app) oneLine(v verified) string {
+	if v.gone {
+		return fmt.Sprintf("  – %s was deleted meanwhile", v.conn.Name)
+	}
+	if v.err != nil {
+		adv := a.adviceOf(v.err)
+		return fmt.Sprintf("  ✗ %s: %s", v.conn.Name, renderAdvice(adv, "      "))
+	}
+	line := fmt.Sprintf("  %s %s", sign(v.report.State), v.conn.Name)
+	for _, r := range v.report.Results {
+		if r.Status == task.Fail {
+			line += fmt.Sprintf("\n      ✗ %s: %s", r.Title, clean(r.Finding))
+			if r.Advice != nil && len(r.Advice.Next) > 0 {
+				line += "\n        Next  " + r.Advice.Next[0]
+			}
+		}
+	}
+	return line
+}
+
+func (a *app) adviceOf(err error) *advice.Advice {
+	facts := advice.Facts{Now: a.Clock.Now()}
+	var with *adviceError
+	if errors.As(err, &with) {
+		facts = with.facts
+		facts.Now = a.Clock.Now()
+	}
+	if adv := advice.For(err, facts); adv != nil {
+		return adv
+	}
+	return &advice.Advice{What: clean(err.Error()), Codes: []string{}}
+}
+
+func (a *app) printMany(results []verified, problems []problemJSON) error {
+	doc := verifyManyJSON{Connections: []any{}, Problems: problems}
+	var names []string
+	var list []*connections.Connection
+	for _, v := range results {
+		if v.gone {
+			continue
+		}
+		list = append(list, &v.conn)
+		if v.err != nil {
+			doc.Connections = append(doc.Connections, failedJSON{Connection: v.conn, Checks: []checkJSON{}, Error: a.dated(a.adviceOf(v.err))})
+			continue
+		}
+		doc.Connections = append(doc.Connections, a.answer(v))
+		if v.report.State == connections.StateVerified {
+			names = append(names, v.conn.Name)
+		}
+	}
+	return a.print(printable{value: doc, name: strings.Join(names, "\n"), table: func() string {
+		if len(list) == 0 {
+			return "No connections to verify.\n"
+		}
+		return listTable(list, a.Clock.Now())
+	}})
+}
+
+// together is the exit code for several connections: the one class that all
+// failures share, else "a required check failed".
+func together(results []verified, damaged bool) advice.Class {
+	var classes []advice.Class
+	if damaged {
+		classes = append(classes, advice.ClassOther)
+	}
+	for _, v := range results {
+		if c := v.class(); c != advice.ClassNone && !slices.Contains(classes, c) {
+			classes = append(classes, c)
+		}
+	}
+	switch len(classes) {
+	case 0:
+		return advice.ClassNone
+	case 1:
+		return classes[0]
+	}
+	return advice.ClassCheck
+}
+
+func shellWord(s string) string {
+	if strings.ContainsAny(s, " '\"$`\\;&|()<>*?[]{}~#!") {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
+}
+
+// linkTo is the portal page of a registration, "" where the cloud has none.
+func (a *app) linkTo(c connections.Connection, page func(cloud.Cloud, string) string) string {
+	clouds, err := a.cloudSet()
+	if err != nil {
+		return ""
+	}
+	cl, err := clouds.Find(c.Cloud)
+	if err != nil {
+		return ""
+	}
+	return page(cl, c.Registration.ClientID)
+}
