@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -31,6 +33,7 @@ type bench struct {
 	dir    string
 	c2conn string
 	sim    string
+	slack  float64 // by which ratios of times may exceed their bounds
 	broken []string
 }
 
@@ -44,7 +47,11 @@ func run(ctx context.Context, out *os.File) error {
 	if err != nil {
 		return err
 	}
-	b := &bench{ctx: ctx, out: out, dir: dir, c2conn: filepath.Join(bin, "c2conn"), sim: filepath.Join(bin, "c2conn-sim")}
+	slack, err := strconv.ParseFloat(cmp.Or(os.Getenv("FIGURES_SLACK"), "1"), 64)
+	if err != nil {
+		return fmt.Errorf("FIGURES_SLACK: %w", err)
+	}
+	b := &bench{slack: slack, ctx: ctx, out: out, dir: dir, c2conn: filepath.Join(bin, "c2conn"), sim: filepath.Join(bin, "c2conn-sim")}
 	for _, measure := range []func() error{b.size, b.startup, b.silentTerminal, b.manyConnections, b.addingOne, b.roundTrips} {
 		if err := measure(); err != nil {
 			return err
@@ -59,7 +66,11 @@ func run(ctx context.Context, out *os.File) error {
 // bound prints a figure and notes when it breaks its bound.
 func (b *bench) bound(name string, value, limit float64, unit string) {
 	mark := "ok"
-	if value > limit {
+	switch {
+	case value <= limit:
+	case unit == "x" && value <= limit*b.slack:
+		mark = "over, within the slack given"
+	default:
 		mark = "BROKEN"
 		b.broken = append(b.broken, name)
 	}
