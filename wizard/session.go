@@ -1,6 +1,7 @@
 package wizard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -327,6 +328,31 @@ func (s *Session) Facts() advice.Facts {
 	return f
 }
 
+// Load answers the session as the saved connection was made. A client secret is
+// not read: its place in the command is enough.
+func (s *Session) Load(c connections.Connection) {
+	mode := map[string]string{connections.ModeManual: "manual", connections.ModeAutomatic: "auto"}[c.Registration.Mode]
+	set := func(key, text string) { s.Answers[key] = Value{Text: text, Origin: FromUser} }
+	set(keyLocation, string(c.Location))
+	set(keyCloud, c.Cloud)
+	set(keyRegistration, mode)
+	set(keyAccount, c.Account)
+	set(keyClientID, c.Registration.ClientID)
+	set(keyTenantID, cmp.Or(c.Tenant.ID, c.Tenant.Domain))
+	set(keyName, c.Name)
+	switch ref := c.Credential.Secret; {
+	case ref.Scheme() == connections.SchemeFile, ref.Scheme() == connections.SchemeEnv, ref.Scheme() == connections.SchemeExec:
+		set(keyCredential, byReference)
+		set(keyReference, string(ref))
+	case c.Credential.Type == connections.TypeCertificate:
+		set(keyCredential, byThumbprint)
+		set(keyThumbprint, c.Credential.Thumbprint)
+	default:
+		set(keyCredential, bySecret)
+		set(keySecret, "")
+	}
+}
+
 // Command is the scripted command that does the same again. Secrets and
 // passwords appear as a placeholder for a file, never with their value.
 func (s *Session) Command() string {
@@ -367,7 +393,7 @@ func commandArgs(f Field, a Answers, env *Env) []string {
 	return []string{"--" + name, shellQuote(v.Text)}
 }
 
-// shellQuote makes one word of s for a POSIX shell, and for PowerShell too.
+// shellQuote makes one word of s for a POSIX shell.
 func shellQuote(s string) string {
 	plain := func(r rune) bool {
 		return r > 0x7f || strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%_+=:,./-", r)

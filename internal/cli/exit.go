@@ -143,7 +143,7 @@ func (a *app) exitPlain(what, why string, next ...string) int {
 // commands; cobra has no type for them.
 func isCobraUsage(err error) bool {
 	text := err.Error()
-	for _, start := range []string{"unknown command", "accepts ", "requires at least", "required flag", "if any flags in the group"} {
+	for _, start := range []string{"unknown command", "if any flags in the group"} {
 		if strings.HasPrefix(text, start) {
 			return true
 		}

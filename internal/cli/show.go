@@ -11,6 +11,7 @@ import (
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/verify"
+	"github.com/c2conn/c2conn/wizard"
 )
 
 func newShow(a *app) *cobra.Command {
@@ -26,7 +27,7 @@ func newShow(a *app) *cobra.Command {
 				return err
 			}
 			return a.print(printable{
-				value: answerJSON{Connection: c, Verified: c.Verification.State == connections.StateVerified, Saved: true, Checks: savedChecks(c), Command: newCommand(c)},
+				value: answerJSON{Connection: c, Verified: c.Verification.State == connections.StateVerified, Saved: true, Checks: savedChecks(c), Command: a.newCommand(c)},
 				name:  c.Name,
 				table: func() string { return connectionTable(c, a.Clock.Now()) },
 			})
@@ -74,20 +75,16 @@ func checksText(checks map[string]string) string {
 	return text
 }
 
-// newCommand is the scripted command that makes a connection like c again. A
-// client secret appears as a placeholder for a file.
-func newCommand(c connections.Connection) string {
-	args := []string{"c2conn", "new", string(c.Kind), "--" + string(c.Location), "--cloud", c.Cloud, "--" + c.Registration.Mode,
-		"--mailbox", shellWord(c.Account), "--client-id", c.Registration.ClientID, "--tenant-id", c.Tenant.ID}
-	switch ref := string(c.Credential.Secret); {
-	case strings.HasPrefix(ref, "file:"), strings.HasPrefix(ref, "env:"), strings.HasPrefix(ref, "exec:"):
-		args = append(args, "--credential-ref", shellWord(ref))
-	case c.Credential.Type == connections.TypeCertificate:
-		args = append(args, "--cert-thumbprint", c.Credential.Thumbprint)
-	default:
-		args = append(args, "--client-secret-file", "FILE")
+// newCommand is the scripted command that makes a connection like c again, "" for
+// a kind that has no wizard yet.
+func (a *app) newCommand(c connections.Connection) string {
+	env, err := a.wizardEnv()
+	if err != nil || c.Kind != connections.Exchange || c.Location != connections.Online {
+		return ""
 	}
-	return strings.Join(append(args, "--name", shellWord(c.Name)), " ")
+	s := wizard.NewSession(wizard.Exchange(), env)
+	s.Load(c)
+	return s.Command()
 }
 
 // connection finds a saved connection by name or id; when there is none the

@@ -118,7 +118,7 @@ func (a *app) check(ctx context.Context, c connections.Connection, listen func(t
 	if err != nil {
 		return fail(err)
 	}
-	return verified{conn: saved, report: report, command: newCommand(saved)}
+	return verified{conn: saved, report: report, command: a.newCommand(saved)}
 }
 
 // sameSubject reports whether two versions of a profile are verified alike.
@@ -339,13 +339,6 @@ func together(results []verified, damaged bool) advice.Class {
 		return classes[0]
 	}
 	return advice.ClassCheck
-}
-
-func shellWord(s string) string {
-	if strings.ContainsAny(s, " '\"$`\\;&|()<>*?[]{}~#!") {
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-	}
-	return s
 }
 
 // linkTo is the portal page of a registration, "" where the cloud has none.
