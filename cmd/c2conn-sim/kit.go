@@ -22,6 +22,10 @@ type variable struct{ name, value string }
 // newKit writes the files; all are for the owner's eyes only.
 func newKit(world *sim.World, dir string) (*kit, error) {
 	k := &kit{dir: dir}
+	token, err := world.AdminToken(sim.GlobalAdmin)
+	if err != nil {
+		return nil, fmt.Errorf("make the administrator's token: %w", err)
+	}
 	files := []struct {
 		name, variable string
 		data           []byte
@@ -29,6 +33,7 @@ func newKit(world *sim.World, dir string) (*kit, error) {
 		{"client-secret.txt", "SIM_CLIENT_SECRET_FILE", []byte(world.Secret)},
 		{"certificate.pfx", "SIM_CERT_FILE", world.PFX},
 		{"certificate-password.txt", "SIM_CERT_PASSWORD_FILE", []byte(sim.PFXPassword)},
+		{"admin-token.txt", "SIM_ADMIN_TOKEN_FILE", []byte(token)},
 		{"ca.pem", "SIM_CA_FILE", world.CAPEM()},
 		{"cloud.yaml", "SIM_CLOUD_FILE", world.CloudYAML()},
 	}

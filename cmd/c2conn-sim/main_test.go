@@ -69,7 +69,7 @@ func TestFaultsAreALineEach(t *testing.T) {
 func TestRunEnvironment(t *testing.T) {
 	t.Parallel()
 	needShell(t)
-	const script = `cat; echo; env | grep -E '^(SIM_|C2CONN_)'; for f in "$SIM_CLIENT_SECRET_FILE" "$SIM_CERT_FILE" "$SIM_CERT_PASSWORD_FILE" "$SIM_CA_FILE" "$C2CONN_HOME/clouds/sim.yaml"; do ls -l "$f"; done; exit 7`
+	const script = `cat; echo; env | grep -E '^(SIM_|C2CONN_)'; for f in "$SIM_CLIENT_SECRET_FILE" "$SIM_CERT_FILE" "$SIM_CERT_PASSWORD_FILE" "$SIM_ADMIN_TOKEN_FILE" "$SIM_CA_FILE" "$C2CONN_HOME/clouds/sim.yaml"; do ls -l "$f"; done; exit 7`
 	code, out, errs := start(t, []string{"SIM_MAILBOX=overwritten@example.com"}, "run", "--", "sh", "-c", script)
 	if code != 7 || errs != "" {
 		t.Fatalf("code %d: %s", code, errs)
@@ -84,7 +84,7 @@ func TestRunEnvironment(t *testing.T) {
 			private++
 		}
 	}
-	if private != 5 || !strings.HasPrefix(out, "input\n") {
+	if private != 6 || !strings.HasPrefix(out, "input\n") {
 		t.Errorf("%d private files\n%s", private, out)
 	}
 	for _, name := range []string{"C2CONN_HOME", "C2CONN_CLOUD", "C2CONN_IDENTITY_FILE", "SIM_TENANT_ID", "SIM_TENANT_DOMAIN", "SIM_CLIENT_ID", "SIM_CLIENT_SECRET_FILE", "SIM_CERT_FILE",
@@ -125,6 +125,29 @@ func TestRunWithOwnHome(t *testing.T) {
 	start(t, environ, "run", "--", "true")
 	if data, err := os.ReadFile(path); err != nil || string(data) != "mine" {
 		t.Errorf("%q %v", data, err)
+	}
+}
+
+func TestDump(t *testing.T) {
+	t.Parallel()
+	needShell(t)
+	file := filepath.Join(t.TempDir(), "tenant.json")
+	if code, _, errs := start(t, nil, "run", "--dump", file, "--", "sh", "-c", "exit 3"); code != 3 {
+		t.Errorf("code %d: %s", code, errs)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dump map[string][]map[string]any
+	if err := json.Unmarshal(data, &dump); err != nil || len(dump["applications"]) != 13 || len(dump["service_principals"]) != 12 || len(dump["assignments"]) == 0 || dump["deleted"] == nil {
+		t.Errorf("%v %.300s", err, data)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	if code, _, errs := start(t, nil, "run", "--dump", filepath.Join(t.TempDir(), "no", "folder"), "--", "true"); code != 1 || !strings.Contains(errs, "write the dump") {
+		t.Errorf("code %d: %s", code, errs)
 	}
 }
 

@@ -77,6 +77,7 @@ type worldFlags struct {
 	faults []string
 	seed   int64
 	log    string
+	dump   string
 }
 
 func (f *worldFlags) add(cmd *cobra.Command) {
@@ -85,6 +86,7 @@ func (f *worldFlags) add(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.faults, "fault", nil, "switch a fault on: NAME or NAME=ARGUMENT (may be repeated; see c2conn-sim faults)")
 	flags.Int64Var(&f.seed, "seed", 1, "decides all ids and secrets of the tenant")
 	flags.StringVar(&f.log, "log", "", "write every request and its answer to this file, a JSON object a line")
+	flags.StringVar(&f.dump, "dump", "", "at the end, write the tenant's applications, service principals (without Microsoft's own), assignments and deleted items to this file, as JSON")
 }
 
 // start makes the world; the function that comes with it ends it.
@@ -108,5 +110,20 @@ func (f *worldFlags) start(listen string) (*sim.World, func() error, error) {
 		}
 		return nil, nil, errors.Join(err, closeLog())
 	}
-	return world, func() error { return errors.Join(world.Close(), closeLog()) }, nil
+	return world, func() error { return errors.Join(f.writeDump(world), world.Close(), closeLog()) }, nil
+}
+
+// writeDump keeps what has become of the tenant.
+func (f *worldFlags) writeDump(world *sim.World) error {
+	if f.dump == "" {
+		return nil
+	}
+	data, err := world.Dump()
+	if err == nil {
+		err = os.WriteFile(f.dump, append(data, '\n'), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("write the dump: %w", err)
+	}
+	return nil
 }

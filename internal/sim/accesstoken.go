@@ -21,34 +21,43 @@ import (
 // its times start five minutes earlier, as Entra ID's do.
 const tokenLife = time.Hour
 
-// accessClaims is a v1.0 access token for an application, as Graph and
-// Exchange Online get it.
+// accessClaims is a v1.0 access token for an application or a person, as Graph
+// and Exchange Online get it.
 //
 // Source: learn.microsoft.com/entra/identity-platform/access-token-claims-reference.
 type accessClaims struct {
-	Audience    string   `json:"aud"`
-	Issuer      string   `json:"iss"`
-	IssuedAt    int64    `json:"iat"`
-	NotBefore   int64    `json:"nbf"`
-	Expires     int64    `json:"exp"`
-	AIO         string   `json:"aio"`
-	DisplayName string   `json:"app_displayname,omitempty"`
-	AppID       string   `json:"appid"`
-	AppIDACR    string   `json:"appidacr"`
-	IDP         string   `json:"idp"`
-	IDType      string   `json:"idtyp"`
-	ObjectID    string   `json:"oid"`
-	RH          string   `json:"rh"`
-	Roles       []string `json:"roles,omitempty"` // absent when nothing is consented
-	Subject     string   `json:"sub"`
-	Region      string   `json:"tenant_region_scope"`
-	TenantID    string   `json:"tid"`
-	UTI         string   `json:"uti"`
-	Version     string   `json:"ver"`
-	WIDs        []string `json:"wids"`
-	FTD         string   `json:"xms_ftd"`
-	IdentityRel string   `json:"xms_idrel"`
-	TenantDate  int64    `json:"xms_tcdt"`
+	Audience     string   `json:"aud"`
+	Issuer       string   `json:"iss"`
+	IssuedAt     int64    `json:"iat"`
+	NotBefore    int64    `json:"nbf"`
+	Expires      int64    `json:"exp"`
+	ACR          string   `json:"acr,omitempty"` // this and the others that may be absent: of people only
+	AIO          string   `json:"aio"`
+	AMR          []string `json:"amr,omitempty"`
+	DisplayName  string   `json:"app_displayname,omitempty"`
+	AppID        string   `json:"appid"`
+	AppIDACR     string   `json:"appidacr"`
+	IDP          string   `json:"idp"`
+	IDType       string   `json:"idtyp"` // "app" or "user"
+	IPAddress    string   `json:"ipaddr,omitempty"`
+	Name         string   `json:"name,omitempty"`
+	ObjectID     string   `json:"oid"`
+	RH           string   `json:"rh"`
+	Roles        []string `json:"roles,omitempty"` // absent when nothing is consented
+	Scope        string   `json:"scp,omitempty"`   // delegated permissions, by spaces
+	SignInState  []string `json:"signin_state,omitempty"`
+	Subject      string   `json:"sub"`
+	Region       string   `json:"tenant_region_scope"`
+	TenantID     string   `json:"tid"`
+	UniqueName   string   `json:"unique_name,omitempty"`
+	UPN          string   `json:"upn,omitempty"`
+	UTI          string   `json:"uti"`
+	Version      string   `json:"ver"`
+	WIDs         []string `json:"wids"` // template ids of directory roles
+	Capabilities []string `json:"xms_cc,omitempty"`
+	FTD          string   `json:"xms_ftd"`
+	IdentityRel  string   `json:"xms_idrel"`
+	TenantDate   int64    `json:"xms_tcdt"`
 }
 
 type tokenBody struct {
@@ -58,7 +67,12 @@ type tokenBody struct {
 	ExpiresOn    string `json:"expires_on,omitempty"` // v1 only
 	NotBefore    string `json:"not_before,omitempty"` // v1 only
 	Resource     string `json:"resource,omitempty"`   // v1 only
+	Scope        string `json:"scope,omitempty"`
 	AccessToken  string `json:"access_token"`
+	RefreshToken string `json:"refresh_token,omitempty"` // this and what follows: for people
+	IDToken      string `json:"id_token,omitempty"`
+	ClientInfo   string `json:"client_info,omitempty"`
+	Family       string `json:"foci,omitempty"`
 }
 
 // issue signs an access token. There is no refresh token: the client has its
@@ -79,7 +93,7 @@ func (w *World) issue(r *request, t tokenRequest, client, resource *servicePrinc
 		ObjectID: client.ID, RH: "1.AAAA" + w.dice.guid()[:8], Subject: client.ID, Region: region, TenantID: t.tenant, UTI: w.dice.guid(), Version: "1.0",
 		WIDs: []string{"0997a1d0-0d1d-4acb-b408-d5ca73121e90"}, FTD: "sim", IdentityRel: "7 4", TenantDate: w.dir.organization.Created.Unix()}
 	if ripe {
-		c.Roles = w.rolesFor(client, resource)
+		c.Roles = w.rolesFor(r, client, resource)
 	}
 	raw, err := signJWT(key, c)
 	if err != nil {
@@ -97,11 +111,11 @@ func (w *World) issue(r *request, t tokenRequest, client, resource *servicePrinc
 }
 
 // rolesFor is the consent as the token shows it, with what faults do to it.
-func (w *World) rolesFor(client, resource *servicePrincipal) []string {
+func (w *World) rolesFor(r *request, client, resource *servicePrincipal) []string {
 	if w.faults.get("no-roles") != nil {
 		return nil
 	}
-	roles := w.dir.roles(client, resource)
+	roles := w.dir.at(r).roles(client, resource)
 	if f := w.faults.get("missing-role"); f != nil {
 		roles = slices.DeleteFunc(roles, func(name string) bool { return slices.Contains(f.words, name) })
 	}
@@ -202,7 +216,11 @@ type tokenNotes struct {
 	mu    sync.Mutex
 	nbf   map[string]string // by uti
 	steps map[string]int
+
+	grants grants // of people
 }
+
+func (w *World) grants() *grants { return &w.answered.grants }
 
 // remember reads {"access_token":{"nbf":{"value":"…"}}} of a token request.
 func (n *tokenNotes) remember(uti, claims string) {

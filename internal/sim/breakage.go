@@ -38,8 +38,16 @@ func (w *World) before(r *request) *answer {
 	if f := at("gateway-timeout"); f != nil && f.take(path) {
 		return newAnswer(http.StatusGatewayTimeout, "text/html", []byte("<html><body><h1>504 Gateway Time-out</h1></body></html>"))
 	}
+	if r.service == serviceGraph && isBatch(r.URL.Path) {
+		return nil // its parts are throttled, one by one
+	}
+	return w.throttle(r)
+}
+
+// throttle is what the faults of busy services say to one request.
+func (w *World) throttle(r *request) *answer {
 	for _, name := range []string{"throttle", "throttle-date", "throttle-fraction", "throttle-forever"} {
-		if f := at(name); f != nil && f.take(path) {
+		if f := w.faults.at(name, r.service); f != nil && f.take(r.Method+" "+r.URL.Path) {
 			return w.throttled(r, name, f.wait)
 		}
 	}
@@ -129,6 +137,9 @@ func (w *World) after(r *request, a *answer) *answer {
 	}
 	if at("cut-always") != nil {
 		a.broken = cutOff
+	}
+	if f := at("lost-answer"); f != nil && f.loses(r) {
+		a.broken = lost
 	}
 	return a
 }

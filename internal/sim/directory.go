@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// directory is the tenant's state: what Entra ID and Graph know. Every access
-// holds mu; handlers copy what they answer.
+// directory is the tenant's state: what Entra ID and Graph know. The
+// registrations, which requests change, live in log; the rest stays as it was
+// seeded, but for policy, which mu guards.
 type directory struct {
 	mu           sync.RWMutex
 	organization organization
 	domains      []domain
 	users        []*user
 	groups       []*group
-	applications []*application
-	principals   []*servicePrincipal
-	assignments  []*appRoleAssignment
 	policy       ewsPolicy
+	log          changeLog
+	holds        holds
 }
 
 // ewsPolicy is the organisation's switch for EWS, as Set-OrganizationConfig sets it.
@@ -107,6 +107,7 @@ type user struct {
 
 	mailbox *mailbox // nil: none in Exchange Online
 	sid     string
+	roles   []string // template ids of the directory roles held
 }
 
 type assignedLicense struct {
@@ -142,6 +143,7 @@ type application struct {
 	ID                     string                   `json:"id"`
 	DeletedDateTime        *stamp                   `json:"deletedDateTime"`
 	AppID                  string                   `json:"appId"`
+	CreatedBy              *string                  `json:"createdByAppId"`
 	Created                stamp                    `json:"createdDateTime"`
 	Description            *string                  `json:"description"`
 	DisabledByMicrosoft    *string                  `json:"disabledByMicrosoftStatus"`
@@ -156,6 +158,9 @@ type application struct {
 	SignInAudience         string                   `json:"signInAudience"`
 	Tags                   []string                 `json:"tags"`
 	UniqueName             *string                  `json:"uniqueName"`
+
+	owners []string // object ids of users and service principals
+	other  fields   // properties that are kept but mean nothing here
 }
 
 type keyCredential struct {
@@ -205,6 +210,9 @@ type servicePrincipal struct {
 	ServicePrincipalType  string   `json:"servicePrincipalType"`
 	SignInAudience        string   `json:"signInAudience"`
 	Tags                  []string `json:"tags"`
+
+	owners []string
+	other  fields
 }
 
 type role struct {
@@ -237,8 +245,8 @@ func (s stamp) MarshalJSON() ([]byte, error) {
 	return []byte(`"` + s.UTC().Format("2006-01-02T15:04:05Z") + `"`), nil
 }
 
-func (d *directory) application(clientID string) *application {
-	for _, a := range d.applications {
+func (t *tenant) application(clientID string) *application {
+	for _, a := range t.applications {
 		if strings.EqualFold(a.AppID, clientID) {
 			return a
 		}
@@ -246,8 +254,8 @@ func (d *directory) application(clientID string) *application {
 	return nil
 }
 
-func (d *directory) principal(appID string) *servicePrincipal {
-	for _, p := range d.principals {
+func (t *tenant) principal(appID string) *servicePrincipal {
+	for _, p := range t.principals {
 		if strings.EqualFold(p.AppID, appID) {
 			return p
 		}
@@ -288,9 +296,9 @@ func (u *user) primarySMTP() string {
 }
 
 // roles lists the application permissions consented to a client on a resource.
-func (d *directory) roles(client, resource *servicePrincipal) []string {
+func (t *tenant) roles(client, resource *servicePrincipal) []string {
 	var names []string
-	for _, a := range d.assignments {
+	for _, a := range t.assignments {
 		if a.PrincipalID != client.ID || a.ResourceID != resource.ID {
 			continue
 		}

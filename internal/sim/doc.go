@@ -5,8 +5,10 @@
 // token holds, which role opens which door, what a refusal looks like. It is
 // written from the documentation of the services and from their published
 // schemas, not from what any one client sends, and it is never more lenient
-// than they are. Faults (throttling, missing consent, EWS blocked by the
-// tenant, broken networks, hostile text) are switched on by name.
+// than they are. The registrations are kept as Entra ID keeps them: a write goes
+// to the primary, reads are served by replicas that may lag (fault replication).
+// Faults (throttling, missing consent, EWS blocked by the tenant, broken
+// networks, hostile text) are switched on by name.
 //
 // It imports nothing of the product. Tests and cmd/c2conn-sim start it:
 //

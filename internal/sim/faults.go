@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,10 +21,11 @@ type Fault struct {
 // faultKind is a catalogue entry with its defaults.
 type faultKind struct {
 	Fault
-	on    []service // where it strikes unless the argument names services
-	count int       // how often it strikes for each path; 0: always
-	wait  time.Duration
-	words []string
+	on     []service // where it strikes unless the argument names services
+	count  int       // how often it strikes for each path; 0: always
+	wait   time.Duration
+	words  []string
+	chance float64 // how likely it strikes, where it is not certain
 }
 
 const scopeArg = "[login|graph|outlook|sharepoint]…"
@@ -51,7 +53,7 @@ func faultKinds() []faultKind {
 	times := func(k faultKind, count int, wait time.Duration) faultKind { k.count, k.wait = count, wait; return k }
 	words := func(k faultKind, w ...string) faultKind { k.words = w; return k }
 	busy := "[WAIT][,TIMES]," + scopeArg
-	return []faultKind{
+	return append(signInFaults(), []faultKind{ // see accounts.go
 		// Busy and broken services.
 		times(kind("throttle", busy, "429 with Retry-After in seconds, twice for each path, then the answer", api), 2, time.Second),
 		times(kind("throttle-date", busy, "429 with Retry-After as an HTTP date, twice for each path", api), 2, time.Second),
@@ -111,6 +113,22 @@ func faultKinds() []faultKind {
 		kind("graph-odata-disabled", "", "403 \"Access to OData is disabled.\" for mailbox settings", graph),
 		kind("user-not-found", "", "404 Request_ResourceNotFound for every user", graph),
 		kind("graph-error", "STATUS[,CODE]", "every Graph answer is this error", graph),
+		// Registrations.
+		{Fault: Fault{"replication", "[DURATION][,CHANCE]", "after each write every replica lags up to 20 s, with a chance of 0.5: 404, misleading 400 and 403, AADSTS700016, 7000229, 700027, tokens without roles"},
+			on: all, wait: 20 * time.Second, chance: 0.5},
+		times(kind("conflict", "[TIMES]", "409 Directory_ConcurrencyViolation, once for each path that is written to", graph), 1, 0),
+		times(kind("concurrent-requests", "[TIMES]", "503 with the same text, once for each path that is written to", graph), 1, 0),
+		words(times(kind("lost-answer", "PATHPART[,TIMES]", "a write whose method and path hold PATHPART (\"POST /v1.0/app\") is carried out, but the connection breaks before the answer, once for each path", graph), 1, 0)),
+		kind("no-upsert", "[STATUS]", "PATCH /applications(uniqueName='…') is refused with 400", graph),
+		kind("no-batch", "[STATUS]", "$batch is refused with 400", graph),
+		times(kind("cert-lifetime", "[DURATION]", "the tenant's policy allows certificates for 180d only (CredentialInvalidLifetimeAsPerAppPolicy)", graph), 0, 180*24*time.Hour),
+		kind("secrets-forbidden", "", "the tenant's policy forbids client secrets (CredentialTypeNotAllowedAsPerAppPolicy)", graph),
+		kind("policy-unreadable", "", "403 for the app management policy", graph),
+		kind("registration-forbidden", "", "users without an administrator's role must not register applications (403)", graph),
+		kind("quota", "", "403 Directory_QuotaExceeded for new applications", graph),
+		words(kind("resource-missing", "[exchange|sharepoint|APPID]…", "the tenant has no service principal of Exchange Online, or of the service named", graph), "exchange"),
+		kind("write-denied", "[SEGMENT]…", "403 Authorization_RequestDenied for every write, or for those whose method and path hold a segment", graph),
+		kind("ews-not-listed", "", "new applications are not put into EwsAllowedAppIDs: EWS answers 403 to them", outlook),
 		// EWS.
 		kind("ews-blocked", "", "403: the client id is not in EwsAllowedAppIDs", outlook),
 		kind("ews-disabled", "", "403: EwsEnabled is false for the organisation", outlook),
@@ -123,15 +141,16 @@ func faultKinds() []faultKind {
 		kind("ews-access-denied", "", "ErrorAccessDenied as a response message with status 200", outlook),
 		kind("ews-fault", "CODE", "a SOAP fault with this response code", outlook),
 		kind("ews-error", "CODE", "a response message with this response code and status 200", outlook),
-	}
+	}...)
 }
 
 // activeFault is a fault that is switched on.
 type activeFault struct {
-	on    []service
-	count int
-	wait  time.Duration
-	words []string
+	on     []service
+	count  int
+	wait   time.Duration
+	words  []string
+	chance float64
 
 	mu   sync.Mutex
 	done map[string]int
@@ -163,7 +182,7 @@ func parseFault(spec string) (string, *activeFault, error) {
 		return "", nil, fmt.Errorf("unknown %w %q (c2conn-sim faults lists them)", ErrFault, name)
 	}
 	kind := faultKinds()[i]
-	f := &activeFault{on: kind.on, count: kind.count, wait: kind.wait, words: kind.words, done: map[string]int{}}
+	f := &activeFault{on: kind.on, count: kind.count, wait: kind.wait, words: kind.words, chance: kind.chance, done: map[string]int{}}
 	var on []service
 	var words []string
 	for arg := range strings.SplitSeq(args, ",") {
@@ -175,13 +194,16 @@ func parseFault(spec string) (string, *activeFault, error) {
 			return "", nil, fmt.Errorf("%w %s takes no argument, got %q", ErrFault, name, arg)
 		}
 		number, err := strconv.Atoi(arg)
+		share, shareErr := strconv.ParseFloat(arg, 64)
 		switch {
-		case slices.Contains(services(), service(arg)):
+		case strings.Contains(kind.Args, "CHANCE") && shareErr == nil && share >= 0 && share <= 1:
+			f.chance = share
+		case slices.Contains(services(), service(arg)) && strings.Contains(kind.Args, scopeArg):
 			on = append(on, service(arg))
 		case err == nil && number >= 0 && strings.Contains(kind.Args, "TIMES"):
 			f.count = number
 		case strings.ContainsAny(arg[:1], "0123456789") && (strings.Contains(kind.Args, "WAIT") || strings.Contains(kind.Args, "DURATION")):
-			if f.wait, err = time.ParseDuration(arg); err != nil {
+			if f.wait, err = parseSpan(arg); err != nil {
 				return "", nil, fmt.Errorf("%w %s: %q is no duration such as 500ms", ErrFault, name, arg)
 			}
 		default:
@@ -201,6 +223,31 @@ func parseFault(spec string) (string, *activeFault, error) {
 		return "", nil, fmt.Errorf("%w %s: nothing after the equals sign", ErrFault, name)
 	}
 	return name, f, nil
+}
+
+// parseSpan reads a duration, in whole days too: "180d".
+func parseSpan(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n >= 0 && n <= 36500 {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	}
+	return time.ParseDuration(text)
+}
+
+// names reports whether one of the fault's words is part of the text.
+func (f *activeFault) names(text string) bool {
+	return slices.ContainsFunc(f.words, func(word string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(word)) })
+}
+
+// loses reports whether the answer to a write, or to a batch with one, is lost.
+func (f *activeFault) loses(r *request) bool {
+	for _, one := range append([]string{r.Method + " " + r.URL.Path}, r.touched...) {
+		if !strings.HasPrefix(one, http.MethodGet+" ") && f.names(one) && f.take(one) {
+			return true
+		}
+	}
+	return false
 }
 
 // faultSet holds what is switched on.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -351,6 +352,10 @@ func faultChecks() map[string]func(probe) {
 				p.t.Errorf("%d %v", r.status, r.header)
 			}
 		},
+		"ews-not-listed":                       probe.notListedForEWS,
+		"replication=20s,0.9":                  probe.replicates,
+		"registration-forbidden":               probe.forbidsRegistration,
+		"lost-answer=POST /v1.0/applications":  probe.losesAnswer,
 		"ews-access-denied":                    func(p probe) { p.ewsIs(200, "ErrorAccessDenied") },
 		"ews-fault=ErrorMailboxMoveInProgress": func(p probe) { p.ewsIs(500, "ErrorMailboxMoveInProgress") },
 		"ews-error=ErrorTimeoutExpired":        func(p probe) { p.ewsIs(200, "ErrorTimeoutExpired") },
@@ -403,13 +408,19 @@ func (p probe) answersChallenge() {
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	checked := map[string]bool{}
-	for spec, check := range faultChecks() {
+	checks := faultChecks()
+	maps.Copy(checks, signInFaultChecks())
+	for spec, check := range checks {
 		name, _, _ := strings.Cut(spec, "=")
 		checked[name] = true
 		t.Run(spec, func(t *testing.T) {
 			t.Parallel()
 			check(probe{t, start(t, spec)})
 		})
+	}
+	for _, c := range registrationFaults() { // see TestRegistrationFaults
+		name, _, _ := strings.Cut(c.faults, "=")
+		checked[name] = true
 	}
 	for _, f := range sim.Faults() {
 		if !checked[f.Name] {

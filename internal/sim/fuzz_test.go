@@ -113,3 +113,64 @@ func FuzzFault(f *testing.F) {
 		}
 	})
 }
+
+func FuzzBatch(f *testing.F) {
+	f.Add([]byte(`{"requests":[{"id":"1","method":"GET","url":"/me"},{"id":"2","method":"POST","url":"/applications","headers":{"Content-Type":"application/json"},"body":{},"dependsOn":["1"]}]}`))
+	f.Add([]byte(`{"requests":[{"id":"1","method":"GET","url":"//host/me","dependsOn":["1"]}]}`))
+	f.Add([]byte(`{"requests":null}`))
+	f.Add([]byte(`{"requests":[{"id":"1","method":"GET","url":"%zz"}]}{}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		parts, err := parseBatch(data)
+		if err != nil {
+			return
+		}
+		if len(parts) == 0 || len(parts) > largestBatch {
+			t.Errorf("%d parts", len(parts))
+		}
+		for _, p := range parts {
+			if p.ID == "" || len(p.DependsOn) > 1 {
+				t.Errorf("%+v", p)
+			}
+		}
+	})
+}
+
+func FuzzFilter(f *testing.F) {
+	for _, seed := range []string{"displayName eq 'O''Brien'", "tags/any(t:t eq 'c2conn:run:1')", "createdByAppId eq '1' and startswith(displayName,'a')", "appId in ('a','b')", "tags/any(:", "/any()", "a eq"} {
+		f.Add(seed)
+	}
+	name := "u"
+	object := fieldsOf(&application{DisplayName: "O'Brien", Tags: []string{"c2conn:run:1"}, UniqueName: &name, other: fields{"web": []byte("{}")}})
+	f.Fuzz(func(t *testing.T, text string) {
+		list, err := parseFilter(text)
+		if err == nil && len(list) == 0 {
+			t.Errorf("%q is a filter without a condition", text)
+		}
+		for _, c := range list {
+			if c.property == "" && object.matches(c) {
+				t.Errorf("%q matches without a property", text)
+			}
+		}
+	})
+}
+
+func FuzzApplicationBody(f *testing.F) {
+	f.Add([]byte(`{"displayName":"x","tags":["a"],"requiredResourceAccess":[{"resourceAppId":"00000003-0000-0000-c000-000000000000","resourceAccess":[]}],"keyCredentials":[{"key":"AAAA"}]}`))
+	f.Add([]byte(`{"passwordCredentials":[null],"uniqueName":null,"keyCredentials":[{"keyId":"x","endDateTime":5}]}`))
+	f.Add([]byte(`{"displayName":null,"isDisabled":"x","@odata.type":"y"}`))
+	now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	w := &World{options: Options{Now: func() time.Time { return now }}, dice: newDice(1), faults: faultSet{active: map[string]*activeFault{}}}
+	w.dir = &directory{}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c := graphCall{request: &request{world: w, body: data, Request: &http.Request{Header: http.Header{"Content-Type": {"application/json"}}}}}
+		body, bad := c.object()
+		if bad != nil {
+			return
+		}
+		a := &application{DisplayName: "before"}
+		if bad := w.applyApplication(c, a, body); bad == nil && (a.DisplayName == "" || len(a.DisplayName) > 4*256) {
+			t.Errorf("display name %q", a.DisplayName)
+		}
+		_ = fieldsOf(a)
+	})
+}

@@ -30,9 +30,10 @@ type graphErrorBody struct {
 }
 
 type graphErrorDetail struct {
-	Code       string          `json:"code"`
-	Message    string          `json:"message"`
-	InnerError graphInnerError `json:"innerError"`
+	Code       string           `json:"code"`
+	Message    string           `json:"message"`
+	Details    []graphErrorItem `json:"details,omitempty"`
+	InnerError graphInnerError  `json:"innerError"`
 }
 
 type graphInnerError struct {
@@ -72,7 +73,9 @@ type graphCall struct {
 	*request
 	keys  []string // of the path, in order: object ids or "property='value'"
 	query graphQuery
-	path  string // as asked, without the version
+	path  string  // as asked, without the version
+	seen  *tenant // what the replica that serves the request knows
+	who   accessClaims
 }
 
 type graphHandler func(w *World, c graphCall) *answer
@@ -80,22 +83,53 @@ type graphHandler func(w *World, c graphCall) *answer
 // graphRoutes are the simulated methods by template; see doors for who may.
 func graphRoutes() map[string]graphHandler {
 	return map[string]graphHandler{
-		"GET /organization":                              (*World).listOrganization,
-		"GET /organization/{id}":                         (*World).getOrganization,
-		"GET /users":                                     (*World).listUsers,
-		"GET /users/{id}":                                (*World).getUser,
-		"GET /users/{id}/mailboxsettings":                (*World).mailboxSettings,
-		"GET /users/{id}/mailboxsettings/userpurpose":    (*World).userPurpose,
-		"GET /groups":                                    (*World).listGroups,
-		"GET /groups/{id}":                               (*World).getGroup,
-		"GET /domains":                                   (*World).listDomains,
-		"GET /domains/{id}":                              (*World).getDomain,
-		"GET /applications":                              (*World).listApplications,
-		"GET /applications/{id}":                         (*World).getApplication,
-		"GET /serviceprincipals":                         (*World).listPrincipals,
-		"GET /serviceprincipals/{id}":                    (*World).getPrincipal,
-		"GET /serviceprincipals/{id}/approleassignments": (*World).listAssignments,
-		"GET /serviceprincipals/{id}/approleassignedto":  (*World).listAssignedTo,
+		"GET /organization":                                            (*World).listOrganization,
+		"GET /organization/{id}":                                       (*World).getOrganization,
+		"GET /users":                                                   (*World).listUsers,
+		"GET /users/{id}":                                              (*World).getUser,
+		"GET /users/{id}/mailboxsettings":                              (*World).mailboxSettings,
+		"GET /users/{id}/mailboxsettings/userpurpose":                  (*World).userPurpose,
+		"GET /groups":                                                  (*World).listGroups,
+		"GET /groups/{id}":                                             (*World).getGroup,
+		"GET /domains":                                                 (*World).listDomains,
+		"GET /domains/{id}":                                            (*World).getDomain,
+		"GET /applications":                                            (*World).listApplications,
+		"GET /applications/{id}":                                       (*World).getApplication,
+		"POST /applications":                                           (*World).createApplication,
+		"PATCH /applications/{id}":                                     (*World).updateApplication,
+		"DELETE /applications/{id}":                                    (*World).deleteApplication,
+		"POST /applications/{id}/addpassword":                          (*World).addPassword,
+		"POST /applications/{id}/removepassword":                       (*World).removePassword,
+		"POST /applications/{id}/addkey":                               (*World).addKey,
+		"POST /applications/{id}/removekey":                            (*World).removeKey,
+		"GET /applications/{id}/owners":                                (*World).applicationOwners,
+		"GET /serviceprincipals":                                       (*World).listPrincipals,
+		"POST /serviceprincipals":                                      (*World).createPrincipal,
+		"GET /serviceprincipals/{id}":                                  (*World).getPrincipal,
+		"PATCH /serviceprincipals/{id}":                                (*World).updatePrincipal,
+		"DELETE /serviceprincipals/{id}":                               (*World).deletePrincipal,
+		"GET /serviceprincipals/{id}/owners":                           (*World).principalOwners,
+		"GET /serviceprincipals/{id}/approleassignments":               (*World).listAssignments,
+		"GET /serviceprincipals/{id}/approleassignedto":                (*World).listAssignedTo,
+		"POST /serviceprincipals/{id}/approleassignments":              (*World).assignFromClient,
+		"POST /serviceprincipals/{id}/approleassignedto":               (*World).assignFromResource,
+		"GET /serviceprincipals/{id}/approleassignments/{id}":          (*World).getAssignment,
+		"GET /serviceprincipals/{id}/approleassignedto/{id}":           (*World).getAssignedTo,
+		"DELETE /serviceprincipals/{id}/approleassignments/{id}":       (*World).unassign,
+		"DELETE /serviceprincipals/{id}/approleassignedto/{id}":        (*World).unassignTo,
+		"GET /directory/deleteditems/microsoft.graph.application":      (*World).deletedApplications,
+		"GET /directory/deleteditems/microsoft.graph.serviceprincipal": (*World).deletedPrincipals,
+		"GET /directory/deleteditems/{id}":                             (*World).getDeleted,
+		"DELETE /directory/deleteditems/{id}":                          (*World).purgeDeleted,
+		"POST /directory/deleteditems/{id}/restore":                    (*World).restoreDeleted,
+		"GET /policies/defaultappmanagementpolicy":                     (*World).appPolicy,
+		"GET /me":                    (*World).me,
+		"GET /me/mailboxsettings":    (*World).myMailboxSettings,
+		"GET /me/memberof":           (*World).myMemberships,
+		"GET /me/transitivememberof": (*World).myMemberships,
+		"GET /me/memberof/microsoft.graph.directoryrole":           (*World).myRoles,
+		"GET /me/transitivememberof/microsoft.graph.directoryrole": (*World).myRoles,
+		"GET /users/{id}/transitivememberof":                       (*World).membershipsOf,
 	}
 }
 
@@ -104,6 +138,7 @@ func (w *World) graphRoute(r *request) *answer {
 	if err != nil {
 		return named("graph unauthorized", w.graphUnauthorized(r, err))
 	}
+	r.scopes, r.roles = strings.Fields(claims.Scope), claims.Roles
 	if challenge := w.challenge(r, claims, GraphAppID); challenge != "" {
 		a := r.graphError(http.StatusUnauthorized, "InvalidAuthenticationToken", "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp")
 		a.header.Set("WWW-Authenticate", challenge)
@@ -118,6 +153,9 @@ func (w *World) graphRoute(r *request) *answer {
 		return named("graph path", r.badRequest("The request URI is not valid: the path cannot be read."))
 	}
 	name := r.Method + " " + template
+	if strings.EqualFold(template, "/$batch") {
+		return named("graph "+name, w.batch(r))
+	}
 	if a := w.graphFault(r, template); a != nil {
 		return named("graph "+name, a)
 	}
@@ -126,23 +164,26 @@ func (w *World) graphRoute(r *request) *answer {
 
 func (w *World) graphServe(r *request, claims accessClaims, template, name string, c graphCall) *answer {
 	lower := strings.ToLower(template)
-	if lower == "/me" || strings.HasPrefix(lower, "/me/") {
+	route := r.Method + " " + lower
+	c.who = claims
+	if !claims.delegated() && (lower == "/me" || strings.HasPrefix(lower, "/me/")) {
 		return r.badRequest("/me request is only valid with delegated authentication flow.")
 	}
-	handle, ok := graphRoutes()[r.Method+" "+lower]
+	handle, ok := graphRoutes()[route]
 	if !ok {
 		return r.unknownRoute(lower)
 	}
-	if !allowed(claims.Roles, doors()[r.Method+" "+lower]) {
+	if !c.mayEnter(route) {
 		return r.denied(lower)
 	}
 	query, err := parseGraphQuery(r.URL.RawQuery)
 	if err != nil {
 		return r.badRequest(err.Error())
 	}
-	c.query = query
-	w.dir.mu.RLock()
-	defer w.dir.mu.RUnlock()
+	c.query, c.seen = query, w.dir.at(r)
+	if refused := c.identified(route); refused != nil {
+		return refused
+	}
 	return named("graph "+name, handle(w, c))
 }
 
@@ -161,8 +202,10 @@ func (r *request) denied(template string) *answer {
 // unknownRoute tells an unknown segment from a method that the path does not take.
 func (r *request) unknownRoute(template string) *answer {
 	routes := graphRoutes()
-	if _, ok := routes["GET "+template]; ok {
-		return r.graphError(http.StatusMethodNotAllowed, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+		if _, ok := routes[method+" "+template]; ok {
+			return r.graphError(http.StatusMethodNotAllowed, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+		}
 	}
 	segments := strings.Split(strings.Trim(template, "/"), "/")
 	for i := range segments {
@@ -190,6 +233,11 @@ func (w *World) graphFault(r *request, template string) *answer {
 			return r.denied(lower)
 		}
 	}
+	if r.Method != http.MethodGet {
+		if a := w.writeFault(r, lower); a != nil {
+			return a
+		}
+	}
 	if strings.Contains(lower, "mailboxsettings") {
 		if w.faults.get("graph-no-mailbox") != nil {
 			return r.noMailbox()
@@ -197,6 +245,21 @@ func (w *World) graphFault(r *request, template string) *answer {
 		if w.faults.get("graph-odata-disabled") != nil {
 			return r.graphError(http.StatusForbidden, "ErrorAccessDenied", "Access to OData is disabled.")
 		}
+	}
+	return nil
+}
+
+// writeFault is what the faults of writes say.
+func (w *World) writeFault(r *request, template string) *answer {
+	path := r.Method + " " + r.URL.Path
+	if f := w.faults.get("write-denied"); f != nil && (len(f.words) == 0 || f.names(r.Method+" "+template)) {
+		return r.denied(template)
+	}
+	if f := w.faults.get("conflict"); f != nil && f.take(path) {
+		return r.concurrent(http.StatusConflict)
+	}
+	if f := w.faults.get("concurrent-requests"); f != nil && f.take(path) {
+		return r.concurrent(http.StatusServiceUnavailable)
 	}
 	return nil
 }
@@ -237,10 +300,14 @@ func (w *World) graphUnauthorized(r *request, why error) *answer {
 	return a
 }
 
+// graphNamespace is what the names of Graph's types and actions start with.
+const graphNamespace = "microsoft.graph."
+
 // graphTemplate reads a path such as users/{id}/mailboxSettings or
 // applications(appId='…') and returns its template with the keys taken out.
 func graphTemplate(path string) (template string, keys []string, ok bool) {
-	collections := []string{"users", "groups", "organization", "domains", "applications", "serviceprincipals", "approleassignments", "approleassignedto", "directoryroles", "sites"}
+	collections := []string{"users", "groups", "organization", "domains", "applications", "serviceprincipals", "approleassignments", "approleassignedto", "directoryroles",
+		"sites", "deleteditems"}
 	takesKey := false
 	for raw := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
 		segment, err := url.PathUnescape(raw)
@@ -250,9 +317,13 @@ func graphTemplate(path string) (template string, keys []string, ok bool) {
 		if strings.EqualFold(segment, "myorganization") && template == "" {
 			continue
 		}
-		if takesKey {
+		cast := len(segment) > len(graphNamespace) && strings.EqualFold(segment[:len(graphNamespace)], graphNamespace)
+		if takesKey && !cast {
 			template, keys, takesKey = template+"/{id}", append(keys, segment), false
 			continue
+		}
+		if cast && slices.Contains([]string{"addpassword", "removepassword", "addkey", "removekey", "restore"}, strings.ToLower(segment[len(graphNamespace):])) {
+			segment = segment[len(graphNamespace):] // an action may be called by its full name
 		}
 		name, key, hasKey := strings.Cut(segment, "(")
 		template += "/" + name

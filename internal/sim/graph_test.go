@@ -60,14 +60,14 @@ func TestGraphReads(t *testing.T) {
 		{"domains/contoso.com", 200, nil, `"isDefault":true`},
 		{"domains/fabrikam.com", 404, "Request_ResourceNotFound", ""},
 		{"myorganization/organization", 200, nil, w.TenantID},
-		{"applications(appId='" + w.ClientID + "')", 200, nil, `"displayName":"CodeTwo Backup Exchange"`},
+		{"applications(appId='" + w.ClientID + "')", 200, nil, `"displayName":"Contoso Mail Backup"`},
 		{"applications(appId='" + w.ClientID + "')?$select=keyCredentials", 200, nil, `"key":"MII`},
 		{"applications(appId='" + w.TenantID + "')", 404, "Request_ResourceNotFound", ""},
-		{"applications?$filter=" + url.QueryEscape("displayName eq 'CodeTwo Backup Exchange'") + "&$select=keyCredentials", 200, nil, `"key":null`},
+		{"applications?$filter=" + url.QueryEscape("displayName eq 'Contoso Mail Backup'") + "&$select=keyCredentials", 200, nil, `"key":null`},
 		{"servicePrincipals(appId='" + w.ClientID + "')?$select=id,appId", 200, nil, w.ClientID},
 		{"servicePrincipals(appId='" + sim.GraphAppID + "')?$select=appRoles", 200, nil, "df021288-bdef-4463-88db-98f22de89214"},
 		{"servicePrincipals(appId='" + w.ClientID + "')/appRoleAssignments", 200, nil, `"resourceDisplayName":"Microsoft Graph"`},
-		{"servicePrincipals(appId='" + sim.ExchangeAppID + "')/appRoleAssignedTo", 200, nil, `"principalDisplayName":"CodeTwo Backup Exchange"`},
+		{"servicePrincipals(appId='" + sim.ExchangeAppID + "')/appRoleAssignedTo", 200, nil, `"principalDisplayName":"Contoso Mail Backup"`},
 		{"me", 400, "BadRequest", "/me request is only valid with delegated authentication flow."},
 		{"nonsense", 400, "BadRequest", "Resource not found for the segment 'nonsense'."},
 		{"users/" + adminID + "/nonsense", 400, "BadRequest", "Resource not found for the segment 'nonsense'."},
@@ -118,13 +118,13 @@ func TestGraphPaging(t *testing.T) {
 			}
 			seen[u.ID] = true
 		}
-		if page.Count != 149 {
+		if page.Count != 156 {
 			t.Errorf("count %d", page.Count)
 		}
 		next = page.Next
 		pages++
 	}
-	if pages != 4 || len(seen) != 149 {
+	if pages != 4 || len(seen) != 156 {
 		t.Errorf("%d pages, %d users", pages, len(seen))
 	}
 	if n := len(graph(t, w, "users", raw).json(t)["value"].([]any)); n != 100 {

@@ -45,13 +45,14 @@ func shapes() map[string]shape {
 				"securityComplianceNotificationPhones", "technicalNotificationMails", "verifiedDomains"}},
 		"domain": {kind: "domain", set: "domains", lists: []string{"supportedServices"}},
 		"application": {kind: "application", set: "applications", paged: true,
-			filterable: []string{"id", "appId", "displayName", "identifierUris", "publisherDomain", "signInAudience", "tags", "uniqueName"},
+			filterable: []string{"id", "appId", "displayName", "identifierUris", "publisherDomain", "signInAudience", "tags", "uniqueName", "createdByAppId"},
 			lists:      []string{"addIns", "appRoles", "identifierUris", "keyCredentials", "managerApplications", "passwordCredentials", "requiredResourceAccess", "tags"}},
 		"servicePrincipal": {kind: "servicePrincipal", set: "servicePrincipals", paged: true,
 			filterable: []string{"id", "accountEnabled", "appId", "displayName", "servicePrincipalType", "servicePrincipalNames", "tags"},
 			lists: []string{"addIns", "alternativeNames", "appRoles", "keyCredentials", "notificationEmailAddresses", "oauth2PermissionScopes", "passwordCredentials", "replyUrls",
 				"resourceSpecificApplicationPermissions", "servicePrincipalNames", "tags"}},
 		"appRoleAssignment": {kind: "appRoleAssignment", set: "appRoleAssignments", paged: true, filterable: []string{"resourceId", "principalId"}},
+		"directoryRole":     {kind: "directoryRole", set: "directoryRoles", filterable: []string{"displayName", "roleTemplateId"}},
 		"mailboxSettings":   {kind: "mailboxSettings", set: "mailboxSettings"},
 	}
 }
@@ -68,6 +69,9 @@ func (c graphCall) choose(s shape, f fields) (fields, *answer) {
 		return f, nil
 	}
 	out := fields{}
+	if kind, ok := f["@odata.type"]; ok {
+		out["@odata.type"] = kind
+	}
 	for _, name := range names {
 		switch raw, ok := f[name]; {
 		case ok:

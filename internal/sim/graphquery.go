@@ -196,6 +196,16 @@ func fieldsOf(v any) fields {
 	if b, err := json.Marshal(v); err == nil {
 		_ = json.Unmarshal(b, &f)
 	}
+	var more fields
+	switch x := v.(type) {
+	case *application:
+		more = x.other
+	case *servicePrincipal:
+		more = x.other
+	}
+	for name, raw := range more {
+		f[name] = raw
+	}
 	return f
 }
 

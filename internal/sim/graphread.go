@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -49,8 +50,8 @@ func (w *World) getDomain(c graphCall) *answer {
 }
 
 func (w *World) listApplications(c graphCall) *answer {
-	shown := make([]any, 0, len(w.dir.applications))
-	for _, a := range w.dir.applications {
+	shown := make([]any, 0, len(c.seen.applications))
+	for _, a := range c.seen.applications {
 		shown = append(shown, withoutKeys(a))
 	}
 	return c.many("application", shown)
@@ -68,40 +69,30 @@ func withoutKeys(a *application) *application {
 }
 
 func (w *World) getApplication(c graphCall) *answer {
-	for _, a := range w.dir.applications {
-		appID, byAppID := namedKey(c.keys[0], "appId")
-		unique, byName := namedKey(c.keys[0], "uniqueName")
-		if strings.EqualFold(a.ID, c.keys[0]) || byAppID && strings.EqualFold(a.AppID, appID) || byName && a.UniqueName != nil && *a.UniqueName == unique {
-			for _, name := range c.query.selected {
-				if name == "keyCredentials" {
-					return c.one("application", a)
-				}
-			}
-			return c.one("application", withoutKeys(a))
-		}
+	a, bad := c.theApplication()
+	if bad != nil {
+		return bad
 	}
-	return c.notFound(c.keys[0])
+	if !slices.Contains(c.query.selected, "keyCredentials") {
+		a = withoutKeys(a)
+	}
+	return c.one("application", a)
 }
 
 func (w *World) listPrincipals(c graphCall) *answer {
-	return c.many("servicePrincipal", anys(w.dir.principals))
+	return c.many("servicePrincipal", anys(c.seen.principals))
 }
 
 // principalByKey finds by object id or by appId='…'.
-func (w *World) principalByKey(key string) *servicePrincipal {
+func (c graphCall) principalByKey(key string) *servicePrincipal {
 	if appID, ok := namedKey(key, "appId"); ok {
-		return w.dir.principal(appID)
+		return c.seen.principal(appID)
 	}
-	for _, p := range w.dir.principals {
-		if strings.EqualFold(p.ID, key) {
-			return p
-		}
-	}
-	return nil
+	return c.seen.principalByID(key)
 }
 
 func (w *World) getPrincipal(c graphCall) *answer {
-	p := w.principalByKey(c.keys[0])
+	p := c.principalByKey(c.keys[0])
 	if p == nil {
 		return c.notFound(c.keys[0])
 	}
@@ -117,12 +108,12 @@ func (w *World) listAssignedTo(c graphCall) *answer {
 }
 
 func (w *World) assignmentsWhere(c graphCall, fits func(a *appRoleAssignment, id string) bool) *answer {
-	p := w.principalByKey(c.keys[0])
+	p := c.principalByKey(c.keys[0])
 	if p == nil {
 		return c.notFound(c.keys[0])
 	}
 	var found []any
-	for _, a := range w.dir.assignments {
+	for _, a := range c.seen.assignments {
 		if fits(a, p.ID) {
 			found = append(found, a)
 		}
@@ -193,6 +184,8 @@ func settingsOf(m *mailbox) mailboxSettings {
 func (w *World) mailboxOf(c graphCall) (*user, *answer) {
 	u := w.dir.user(c.keys[0])
 	switch {
+	case c.who.delegated() && (u == nil || u.ID != c.who.ObjectID):
+		return nil, c.denied("mailboxsettings")
 	case u == nil || w.faults.get("user-not-found") != nil:
 		return nil, c.graphError(http.StatusNotFound, "ErrorInvalidUser", "The requested user '"+c.keys[0]+"' is invalid.")
 	case u.mailbox == nil:

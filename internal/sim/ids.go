@@ -17,6 +17,15 @@ const (
 	SharePointAppID = "00000003-0000-0ff1-ce00-000000000000"
 )
 
+// Public clients of Microsoft's that administrators' tools sign in with.
+const (
+	AzureCLIAppID = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+	GraphCLIAppID = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
+)
+
+// microsoftTenant owns Microsoft's own applications.
+const microsoftTenant = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
+
 // guidOf makes the GUID that the seed gives to a label, in version 4 form.
 func guidOf(seed int64, label string) string {
 	sum := sha256.Sum256([]byte(strconv.FormatInt(seed, 10) + "|" + label))
@@ -83,4 +92,18 @@ func (d *dice) guid() string {
 	binary.LittleEndian.PutUint64(b[:], d.src.Uint64())
 	binary.LittleEndian.PutUint64(b[8:], d.src.Uint64())
 	return formatGUID(b[:])
+}
+
+// below gives a number from 0 up to, without, n.
+func (d *dice) below(n int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.src.IntN(n)
+}
+
+// chance gives a number from 0 up to, without, 1.
+func (d *dice) chance() float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.src.Float64()
 }

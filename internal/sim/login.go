@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// login is Entra ID: metadata, keys, instance discovery and the token endpoint.
+// login is Entra ID: metadata, keys, instance discovery, the token endpoint and
+// the pages where people sign in.
 func (w *World) login(r *request) *answer {
 	a := w.loginRoute(r)
 	h := a.header
@@ -46,6 +47,23 @@ func (w *World) loginRoute(r *request) *answer {
 			return named("login token", w.refuse(r, refusal{code: 900561, args: []any{r.Method}}))
 		}
 		return named("login token", w.token(r, tenant, rest == "oauth2/v2.0/token"))
+	case rest == "oauth2/v2.0/authorize" || rest == "oauth2/authorize":
+		return named("login authorize", w.authorize(r, tenant, rest == "oauth2/v2.0/authorize"))
+	case rest == "oauth2/v2.0/devicecode" || rest == "oauth2/devicecode":
+		if r.Method != http.MethodPost {
+			return named("login device code", w.refuse(r, refusal{code: 900561, args: []any{r.Method}}))
+		}
+		return named("login device code", w.deviceCode(r, tenant, rest == "oauth2/v2.0/devicecode"))
+	case rest == "oauth2/deviceauth" && get:
+		return named("login device page", w.devicePage(""))
+	case rest == "oauth2/deviceauth" && r.Method == http.MethodPost:
+		return named("login device page", w.enterDevice(r))
+	case (rest == "adminconsent" || rest == "v2.0/adminconsent") && get:
+		return named("login admin consent", w.adminConsent(r, tenant, rest == "v2.0/adminconsent"))
+	case rest == "login" && r.Method == http.MethodPost:
+		return named("login page", w.step(r))
+	case (rest == "oauth2/v2.0/logout" || rest == "oauth2/logout") && get:
+		return named("login sign-out", w.signOut())
 	default:
 		return named("login unknown", newAnswer(http.StatusNotFound, "", nil))
 	}
@@ -67,13 +85,13 @@ func (w *World) tenantOf(segment string) (id string, shared bool, fail *refusal)
 	if w.faults.get("wrong-cloud") != nil {
 		return "", false, &refusal{code: 90038, args: []any{segment, "MicrosoftOnline.US", "microsoftonline.com"}}
 	}
-	w.dir.mu.RLock()
-	defer w.dir.mu.RUnlock()
 	switch lower := strings.ToLower(segment); {
 	case lower == "common" || lower == "organizations" || lower == "consumers":
 		return "", true, nil
 	case lower == strings.ToLower(w.dir.organization.ID), w.dir.hasDomain(lower):
 		return w.dir.organization.ID, false, nil
+	case w.faults.get("multi-tenant") != nil && (lower == w.OtherTenantID() || lower == OtherTenantDomain):
+		return w.OtherTenantID(), false, nil
 	case lower == "00000000-0000-0000-0000-000000000000":
 		return "", false, &refusal{code: 900021, args: []any{segment}}
 	case isGUID(lower), isDomainName(lower):

@@ -22,7 +22,9 @@ type Exchange struct {
 	Conn    int64           `json:"conn"` // number of the TCP connection
 	StartMS float64         `json:"start_ms"`
 	EndMS   float64         `json:"end_ms"`
-	Service string          `json:"service"` // login, graph, outlook, sharepoint
+	Service string          `json:"service"`          // login, graph, outlook, sharepoint
+	Scopes  []string        `json:"scopes,omitempty"` // what its token for Graph was delegated
+	Roles   []string        `json:"roles,omitempty"`  // application permissions in that token
 }
 
 const redacted = "[redacted]"
@@ -68,7 +70,7 @@ func (w *World) Requests() []Exchange {
 }
 
 func (w *World) note(r *request, a *answer) {
-	e := Exchange{Name: a.name, Method: r.Method, URL: r.publicURL(), Status: a.status, Conn: r.conn, Service: string(r.service),
+	e := Exchange{Name: a.name, Method: r.Method, URL: r.publicURL(), Status: a.status, Conn: r.conn, Service: string(r.service), Scopes: r.scopes, Roles: r.roles,
 		StartMS: w.millis(r.started), EndMS: w.millis(w.options.Now())}
 	if e.Name == "" {
 		e.Name = r.Method + " " + r.URL.Path
@@ -77,6 +79,12 @@ func (w *World) note(r *request, a *answer) {
 		e.Status = 0
 	}
 	e.Body, e.Out = recordable(r.body), recordable(a.body)
+	if a.secret && r.service == serviceGraph {
+		e.Out = redactDeep(e.Out, "secretText")
+	}
+	if r.service == serviceGraph && bytes.Contains(e.Body, []byte(`"proof"`)) {
+		e.Body = redactDeep(e.Body, "proof")
+	}
 	if r.service == serviceLogin {
 		e.Body = redactForm(r.body)
 		if a.secret {
@@ -123,7 +131,7 @@ func redactForm(body []byte) json.RawMessage {
 	flat := map[string]string{}
 	for key, values := range form {
 		switch strings.ToLower(key) {
-		case "client_secret", "client_assertion", "password", "refresh_token", "code", "device_code", "assertion":
+		case "client_secret", "client_assertion", "password", "refresh_token", "code", "code_verifier", "device_code", "assertion":
 			flat[key] = redacted
 		default:
 			flat[key] = strings.Join(values, " ")
@@ -141,12 +149,43 @@ func redactToken(body []byte) json.RawMessage {
 	if json.Unmarshal(body, &fields) != nil {
 		return recordable([]byte(redacted))
 	}
-	for _, key := range []string{"access_token", "refresh_token", "id_token"} {
+	for _, key := range []string{"access_token", "refresh_token", "id_token", "device_code"} {
 		if _, ok := fields[key]; ok {
 			fields[key] = redacted
 		}
 	}
 	line, err := json.Marshal(fields)
+	if err != nil {
+		return json.RawMessage("null")
+	}
+	return line
+}
+
+// redactDeep hides a property wherever it is in a JSON value.
+func redactDeep(body json.RawMessage, key string) json.RawMessage {
+	var v any
+	if json.Unmarshal(body, &v) != nil {
+		return recordable([]byte(redacted))
+	}
+	var hide func(v any)
+	hide = func(v any) {
+		switch x := v.(type) {
+		case map[string]any:
+			for name := range x {
+				if text, ok := x[name].(string); ok && name == key && text != "" {
+					x[name] = redacted
+				} else {
+					hide(x[name])
+				}
+			}
+		case []any:
+			for i := range x {
+				hide(x[i])
+			}
+		}
+	}
+	hide(v)
+	line, err := json.Marshal(v)
 	if err != nil {
 		return json.RawMessage("null")
 	}

@@ -1,5 +1,10 @@
 package sim
 
+import (
+	"slices"
+	"strings"
+)
+
 // grant is one application permission of one resource.
 type grant struct{ resource, role string }
 
@@ -64,6 +69,11 @@ func appRoleIDs() map[string]map[string]string {
 	}
 }
 
+// Documented lists that many doors share.
+func readApps() []string {
+	return []string{"Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.Read.All"}
+}
+
 // doors is the permission matrix: which application permissions open a method
 // on a path (any one of them suffices). Paths in lower case, "{id}" for keys.
 //
@@ -77,26 +87,92 @@ func doors() map[string][]string {
 		"Group.ManageProtection.All", "Group.Read.All", "Group.ReadBasic.All", "Group.ReadWrite.All", "GroupMember.Read.All"}
 	organization := []string{"DeviceManagementConfiguration.Read.All", "DeviceManagementConfiguration.ReadWrite.All", "DeviceManagementServiceConfig.Read.All",
 		"DeviceManagementServiceConfig.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All", "Organization.Read.All", "Organization.ReadWrite.All", "User.Read.All"}
-	apps := []string{"Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.Read.All"}
+	apps := readApps()
 	app := append([]string{"Directory.ReadWrite.All"}, apps...)
+	write := []string{"Application.ReadWrite.All", "Application.ReadWrite.OwnedBy"}
+	writeMore := append([]string{"Directory.ReadWrite.All"}, write...)
+	assign := []string{"Application.Read.All", "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}
 	domains := []string{"Directory.Read.All", "Domain.Read.All", "Domain.ReadWrite.All"}
 	mailbox := []string{"MailboxSettings.Read", "MailboxSettings.ReadWrite"}
+	policy := []string{"Policy.Read.All", "Policy.Read.ApplicationConfiguration", "Policy.ReadWrite.ApplicationConfiguration"}
+	memberOf := []string{"Directory.Read.All", "Directory.ReadWrite.All", "Group.Read.All", "Group.ReadBasic.All", "GroupMember.Read.All", "GroupMember.ReadBasic.All", "User.Read.All"}
 	return map[string][]string{
-		"GET /organization":                              organization,
-		"GET /organization/{id}":                         organization,
-		"GET /users":                                     users,
-		"GET /users/{id}":                                users,
-		"GET /users/{id}/mailboxsettings":                mailbox,
-		"GET /users/{id}/mailboxsettings/userpurpose":    mailbox,
-		"GET /groups":                                    groups,
-		"GET /groups/{id}":                               append([]string{"Group-XTenantIdentitySync.Read.All"}, groups...),
-		"GET /domains":                                   domains,
-		"GET /domains/{id}":                              domains,
-		"GET /applications":                              apps,
-		"GET /applications/{id}":                         app,
-		"GET /serviceprincipals":                         apps,
-		"GET /serviceprincipals/{id}":                    app,
-		"GET /serviceprincipals/{id}/approleassignments": app,
-		"GET /serviceprincipals/{id}/approleassignedto":  app,
+		"GET /organization":                                            organization,
+		"GET /organization/{id}":                                       organization,
+		"GET /users":                                                   users,
+		"GET /users/{id}":                                              users,
+		"GET /users/{id}/mailboxsettings":                              mailbox,
+		"GET /users/{id}/mailboxsettings/userpurpose":                  mailbox,
+		"GET /users/{id}/transitivememberof":                           memberOf,
+		"GET /groups":                                                  groups,
+		"GET /groups/{id}":                                             append([]string{"Group-XTenantIdentitySync.Read.All"}, groups...),
+		"GET /domains":                                                 domains,
+		"GET /domains/{id}":                                            domains,
+		"GET /applications":                                            apps,
+		"POST /applications":                                           append([]string{"AppRegistration.Create"}, write...),
+		"GET /applications/{id}":                                       app,
+		"PATCH /applications/{id}":                                     write,
+		"DELETE /applications/{id}":                                    write,
+		"POST /applications/{id}/addpassword":                          writeMore,
+		"POST /applications/{id}/removepassword":                       writeMore,
+		"POST /applications/{id}/addkey":                               writeMore,
+		"POST /applications/{id}/removekey":                            writeMore,
+		"GET /applications/{id}/owners":                                app,
+		"GET /serviceprincipals":                                       apps,
+		"POST /serviceprincipals":                                      writeMore,
+		"GET /serviceprincipals/{id}":                                  app,
+		"PATCH /serviceprincipals/{id}":                                writeMore,
+		"DELETE /serviceprincipals/{id}":                               writeMore,
+		"GET /serviceprincipals/{id}/owners":                           app,
+		"GET /serviceprincipals/{id}/approleassignments":               app,
+		"GET /serviceprincipals/{id}/approleassignedto":                app,
+		"POST /serviceprincipals/{id}/approleassignments":              assign,
+		"POST /serviceprincipals/{id}/approleassignedto":               assign,
+		"GET /serviceprincipals/{id}/approleassignments/{id}":          app,
+		"GET /serviceprincipals/{id}/approleassignedto/{id}":           app,
+		"DELETE /serviceprincipals/{id}/approleassignments/{id}":       {"AppRoleAssignment.ReadWrite.All"},
+		"DELETE /serviceprincipals/{id}/approleassignedto/{id}":        {"AppRoleAssignment.ReadWrite.All"},
+		"GET /directory/deleteditems/microsoft.graph.application":      apps,
+		"GET /directory/deleteditems/microsoft.graph.serviceprincipal": apps,
+		"GET /directory/deleteditems/{id}":                             app,
+		"DELETE /directory/deleteditems/{id}":                          write,
+		"POST /directory/deleteditems/{id}/restore":                    write,
+		"GET /policies/defaultappmanagementpolicy":                     policy,
 	}
+}
+
+// scopeDoors is the same for delegated tokens. What the signed-in person may do
+// comes on top; see graphauthority.go.
+//
+// Source: the same tables, column Delegated (work or school account).
+func scopeDoors() map[string][]string {
+	table := doors()
+	users := []string{"AgentIdUser.ReadWrite.All", "AgentIdUser.ReadWrite.IdentityParentedBy", "DeviceManagementApps.Read.All", "DeviceManagementApps.ReadWrite.All",
+		"DeviceManagementConfiguration.Read.All", "DeviceManagementConfiguration.ReadWrite.All", "DeviceManagementManagedDevices.Read.All",
+		"DeviceManagementManagedDevices.ReadWrite.All", "DeviceManagementServiceConfig.Read.All", "DeviceManagementServiceConfig.ReadWrite.All", "Directory.Read.All",
+		"Directory.ReadWrite.All", "User.Read.All", "User.ReadBasic.All", "User.ReadWrite.All"}
+	me := []string{"AgentIdUser.ReadWrite.All", "AgentIdUser.ReadWrite.IdentityParentedBy", "Directory.Read.All", "Directory.ReadWrite.All", "User.Read", "User.Read.All",
+		"User.ReadBasic.All", "User.ReadWrite", "User.ReadWrite.All"}
+	memberOf := append([]string{"User.Read"}, table["GET /users/{id}/transitivememberof"]...)
+	apps := []string{"Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"}
+	for route, list := range table {
+		switch {
+		case strings.HasPrefix(route, "GET ") && slices.Contains(list, "Application.ReadWrite.OwnedBy"):
+			table[route] = apps
+		case slices.Contains(list, "Application.ReadWrite.OwnedBy"):
+			table[route] = slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "Application.ReadWrite.OwnedBy" })
+		}
+	}
+	table["GET /users"] = users
+	table["GET /users/{id}"] = append([]string{"User.Read", "User.ReadWrite"}, users...)
+	table["GET /organization"] = append([]string{"User.Read"}, table["GET /organization"]...)
+	table["GET /organization/{id}"] = table["GET /organization"]
+	table["GET /users/{id}/transitivememberof"] = memberOf
+	table["GET /me"] = me
+	table["GET /me/mailboxsettings"] = table["GET /users/{id}/mailboxsettings"]
+	table["GET /me/memberof"] = []string{"Directory.Read.All", "Directory.ReadWrite.All", "Group.ReadBasic.All", "GroupMember.Read.All", "GroupMember.ReadBasic.All", "User.Read"}
+	table["GET /me/memberof/microsoft.graph.directoryrole"] = table["GET /me/memberof"]
+	table["GET /me/transitivememberof"] = memberOf
+	table["GET /me/transitivememberof/microsoft.graph.directoryrole"] = memberOf
+	return table
 }

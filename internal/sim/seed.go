@@ -64,7 +64,7 @@ func appSpecs() []appSpec {
 	more := append(backupGrants(), grant{GraphAppID, "Mail.ReadWrite"}, grant{GraphAppID, "Application.ReadWrite.OwnedBy"}, grant{ExchangeAppID, "Exchange.ManageAsApp"})
 	sites := []grant{{GraphAppID, "User.Read.All"}, {SharePointAppID, "Sites.FullControl.All"}, {ExchangeAppID, "full_access_as_app"}}
 	return []appSpec{
-		{name: AppBackup, title: "CodeTwo Backup Exchange", grants: all, secretEnds: year, certificate: true},
+		{name: AppBackup, title: "Contoso Mail Backup", grants: all, secretEnds: year, certificate: true},
 		{name: AppNoServicePrincipal, title: "Half registered", noPrincipal: true, secretEnds: year, certificate: true},
 		{name: AppDisabled, title: "Disabled backup", grants: all, disabled: true, secretEnds: year, certificate: true},
 		{name: AppDeactivated, title: "Deactivated backup", grants: all, deactivated: true, secretEnds: year, certificate: true},
@@ -76,28 +76,27 @@ func appSpecs() []appSpec {
 		{name: AppSecretOnly, title: "Backup with a secret", grants: all, secretEnds: year},
 		{name: AppCertificateOnly, title: "Backup with a certificate", grants: all, certificate: true},
 		{name: AppNotAllowed, title: "Backup unknown to Exchange", grants: all, secretEnds: year, certificate: true, notAllowedEWS: true},
-		{name: AppSharePoint, title: "CodeTwo Backup SharePoint", grants: sites, secretEnds: year, certificate: true},
+		{name: AppSharePoint, title: "Contoso Site Backup", grants: sites, secretEnds: year, certificate: true},
 	}
 }
 
 // seeder fills a directory and the list of applications.
 type seeder struct {
-	seed  int64
-	now   time.Time
-	dir   *directory
-	apps  map[string]App
-	order []string
+	seed   int64
+	now    time.Time
+	dir    *directory
+	tenant *tenant
+	apps   map[string]App
+	order  []string
 }
 
 func (s *seeder) guid(label string) string { return guidOf(s.seed, label) }
 
 func (s *seeder) fill(good, expired, handedOut Certificate) {
 	born := stamp{s.now.AddDate(-3, 0, 0).UTC().Truncate(time.Second)}
-	s.tenant(born)
+	s.organization(born)
 	s.people(born)
-	for _, id := range []struct{ id, name string }{{GraphAppID, "Microsoft Graph"}, {ExchangeAppID, "Office 365 Exchange Online"}, {SharePointAppID, "Office 365 SharePoint Online"}} {
-		s.resource(id.id, id.name)
-	}
+	s.microsoft()
 	on := true
 	s.dir.policy = ewsPolicy{enabled: &on, allowed: []string{"cc15fd57-2c6c-4117-a88c-83b1d56b4bbe"}} // Microsoft Teams Services, put there by Microsoft
 	for _, spec := range appSpecs() {
@@ -109,7 +108,7 @@ func (s *seeder) fill(good, expired, handedOut Certificate) {
 	}
 }
 
-func (s *seeder) tenant(born stamp) {
+func (s *seeder) organization(born stamp) {
 	id := s.guid("tenant")
 	country := "DE"
 	s.dir.organization = organization{ID: id, BusinessPhones: []string{"+49 30 5550100"}, CountryCode: country, Created: born, DisplayName: TenantName,
@@ -160,22 +159,48 @@ func (s *seeder) people(born stamp) {
 		upn := fmt.Sprintf("person%03d@%s", i, DefaultDomain)
 		add(upn, fmt.Sprintf("Person %03d", i), upn, nil)
 	}
+	for _, a := range Admins() {
+		if a.UPN == Mailbox {
+			s.dir.users[0].roles = a.Roles
+			continue
+		}
+		add(a.UPN, a.Name, "", func(u *user) { u.roles, u.AssignedLicenses = a.Roles, []assignedLicense{} })
+	}
 	// One group: a probe with $top=1 then has no next page.
 	mail, private := "everyone@"+DefaultDomain, "Private"
 	s.dir.groups = append(s.dir.groups, &group{ID: s.guid("group everyone"), Created: born, DisplayName: "All of Contoso", GroupTypes: []string{"Unified"}, Mail: &mail, MailEnabled: true,
 		MailNickname: "everyone", ProxyAddresses: []string{"SMTP:" + mail}, Renewed: born, Visibility: &private})
 }
 
+// microsoftPrincipals is how many service principals of Microsoft's own
+// services the tenant holds: as many as a tenant that has grown for years.
+const microsoftPrincipals = 400
+
+// microsoft adds the service principals of Microsoft's services: those that
+// matter here are spread over several pages of the directory, as in life.
+func (s *seeder) microsoft() {
+	known := map[int][2]string{3: {"00000002-0000-0000-c000-000000000000", "Windows Azure Active Directory"}, 41: {AzureCLIAppID, "Microsoft Azure CLI"},
+		77: {"cc15fd57-2c6c-4117-a88c-83b1d56b4bbe", "Microsoft Teams Services"}, 118: {ExchangeAppID, "Office 365 Exchange Online"}, 190: {GraphCLIAppID, "Microsoft Graph Command Line Tools"},
+		246: {GraphAppID, "Microsoft Graph"}, 303: {"797f4846-ba00-4fd7-ba43-dac1f8f63013", "Azure Resource Manager"}, 371: {SharePointAppID, "Office 365 SharePoint Online"}}
+	for i := range microsoftPrincipals {
+		one, ok := known[i]
+		if !ok {
+			one = [2]string{s.guid(fmt.Sprintf("microsoft service %d", i)), fmt.Sprintf("Microsoft service %03d", i)}
+		}
+		s.resource(one[0], one[1])
+	}
+}
+
 // resource adds the service principal of one of Microsoft's own services.
 func (s *seeder) resource(appID, name string) {
-	p := &servicePrincipal{ID: s.guid("resource " + appID), AccountEnabled: true, AppDisplayName: name, AppID: appID, AppOwner: "f8cdef31-a31e-4b4a-93e4-5f571e91255a",
+	p := &servicePrincipal{ID: s.guid("resource " + appID), AccountEnabled: true, AppDisplayName: name, AppID: appID, AppOwner: microsoftTenant, AppRoles: []role{},
 		DisplayName: name, ServicePrincipalNames: []string{appID}, ServicePrincipalType: "Application", SignInAudience: "AzureADMultipleOrgs", Tags: []string{}}
 	ids := appRoleIDs()[appID]
 	for _, value := range sortedKeys(ids) {
 		p.AppRoles = append(p.AppRoles, role{AllowedMemberTypes: []string{"Application"}, Description: "Allows the app to use " + value + " without a signed-in user.",
 			DisplayName: value, ID: ids[value], IsEnabled: true, Origin: "Application", Value: value})
 	}
-	s.dir.principals = append(s.dir.principals, p)
+	s.tenant.principals = append(s.tenant.principals, p)
 }
 
 func (s *seeder) register(spec appSpec, born stamp, registered, given Certificate) {
@@ -197,16 +222,16 @@ func (s *seeder) register(spec appSpec, born stamp, registered, given Certificat
 			KeyID: public.SecretID, StartDateTime: stamp{end.AddDate(-1, 0, 0)}, secret: public.Secret})
 	}
 	a.RequiredResourceAccess = required(spec.grants)
-	s.dir.applications = append(s.dir.applications, a)
+	s.tenant.applications = append(s.tenant.applications, a)
 	if !spec.noPrincipal {
 		p := &servicePrincipal{ID: s.guid("principal " + spec.name), AccountEnabled: !spec.disabled, AppDisplayName: spec.title, AppID: a.AppID, AppOwner: s.dir.organization.ID,
 			AppRoles: []role{}, DisplayName: spec.title, ServicePrincipalNames: []string{a.AppID}, ServicePrincipalType: "Application", SignInAudience: a.SignInAudience,
 			Tags: []string{"WindowsAzureActiveDirectoryIntegratedApp"}}
 		public.PrincipalID = p.ID
-		s.dir.principals = append(s.dir.principals, p)
+		s.tenant.principals = append(s.tenant.principals, p)
 		for _, g := range spec.grants {
-			resource := s.dir.principal(g.resource)
-			s.dir.assignments = append(s.dir.assignments, &appRoleAssignment{ID: s.guid("assignment " + spec.name + g.resource + g.role), AppRoleID: appRoleIDs()[g.resource][g.role],
+			resource := s.tenant.principal(g.resource)
+			s.tenant.assignments = append(s.tenant.assignments, &appRoleAssignment{ID: s.guid("assignment " + spec.name + g.resource + g.role), AppRoleID: appRoleIDs()[g.resource][g.role],
 				Created: born, PrincipalDisplayName: p.DisplayName, PrincipalID: p.ID, PrincipalType: "ServicePrincipal", ResourceDisplayName: resource.DisplayName, ResourceID: resource.ID})
 		}
 	}

@@ -28,6 +28,13 @@ type request struct {
 	correlation string // the client's own id, or a new one
 	conn        int64
 	started     time.Time
+	scopes      []string // of its token, where it has one for Graph
+	roles       []string
+	seen        *tenant // the snapshot of the replica that serves it; see directory.at
+
+	outer   *request // of a part of a $batch: the batch
+	wave    int      // of a part: which of the batch's waves, from 1
+	touched []string // of a batch: "METHOD path" of each part
 }
 
 // answer is what a service says; the server writes, delays and records it.
@@ -47,6 +54,7 @@ const (
 	whole breakage = iota
 	cutOff
 	hung
+	lost // carried out, but the connection breaks before the answer
 )
 
 func newAnswer(status int, contentType string, body []byte) *answer {
@@ -113,9 +121,31 @@ func (w *World) handler(listener service) http.Handler {
 		}
 		defer w.gate.leave()
 		r := w.read(listener, hr)
+		defer w.dir.holds.release(r)
+		if !w.watched(hr, Arrived) {
+			panic(http.ErrAbortHandler)
+		}
 		a := w.decide(r)
+		if !w.watched(hr, Decided) {
+			w.note(r, &answer{name: a.name, broken: cutOff})
+			panic(http.ErrAbortHandler)
+		}
 		w.deliver(rw, r, a)
 	})
+}
+
+// Stage is how far a request has come.
+type Stage int
+
+// The stages: before a service has looked at the request, and after it has done what
+// was asked but before the client hears of it.
+const (
+	Arrived Stage = iota
+	Decided
+)
+
+func (w *World) watched(r *http.Request, s Stage) bool {
+	return w.options.Watch == nil || w.options.Watch(r, s)
 }
 
 func (w *World) read(listener service, hr *http.Request) *request {
@@ -190,6 +220,11 @@ func (w *World) deliver(rw http.ResponseWriter, r *request, a *answer) {
 		if err := w.options.Sleep(ctx, wait); err != nil && !errors.Is(err, context.Canceled) {
 			w.options.Debug("wait: %v", err)
 		}
+	}
+	w.dir.holds.release(r) // before the client can know that its write has ended
+	if a.broken == lost {
+		w.note(r, a)
+		panic(http.ErrAbortHandler)
 	}
 	h := rw.Header()
 	for key, values := range a.header {

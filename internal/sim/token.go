@@ -108,6 +108,9 @@ func (w *World) token(r *request, segment string, v2 bool) *answer {
 	if fail != nil {
 		return w.refuse(r, *fail)
 	}
+	if isUserGrant(form.Get("grant_type")) {
+		return w.redeem(r, form, id, shared, v2)
+	}
 	t, fail := understand(form, v2)
 	if fail != nil {
 		return w.refuse(r, *fail)
@@ -119,13 +122,14 @@ func (w *World) token(r *request, segment string, v2 bool) *answer {
 		return w.refuse(r, refusal{code: 90100, args: []any{"claims"}})
 	}
 	t.tenant = id
-	w.dir.mu.RLock()
-	defer w.dir.mu.RUnlock()
+	if id != w.dir.organization.ID {
+		return w.refuse(r, refusal{code: 700016, args: []any{t.clientID, OtherTenantName}})
+	}
 	client, kind, fail := w.authenticate(r, t)
 	if fail != nil {
 		return w.refuse(r, *fail)
 	}
-	audience, resource, fail := w.resourceOf(t.scope)
+	audience, resource, fail := w.resourceOf(r, t.scope)
 	if fail != nil {
 		return w.refuse(r, *fail)
 	}
@@ -153,11 +157,11 @@ func (w *World) authenticate(r *request, t tokenRequest) (*servicePrincipal, str
 			return nil, "", &refusal{code: code, args: gaps(code, t.clientID)}
 		}
 	}
-	app := w.dir.application(t.clientID)
+	app := w.dir.at(r).application(t.clientID)
 	if app == nil || w.faults.get("app-not-found") != nil {
 		return nil, "", &refusal{code: 700016, args: []any{t.clientID, w.dir.organization.DisplayName}}
 	}
-	principal := w.dir.principal(t.clientID)
+	principal := w.dir.at(r).principal(t.clientID)
 	if principal == nil || w.faults.get("no-service-principal") != nil {
 		return nil, "", &refusal{code: 7000229, args: []any{t.clientID, t.tenant}}
 	}
@@ -200,7 +204,7 @@ func (w *World) checkSecret(t tokenRequest, app *application) *refusal {
 }
 
 // resourceOf reads a scope: exactly one resource with "/.default".
-func (w *World) resourceOf(scope string) (audience string, p *servicePrincipal, fail *refusal) {
+func (w *World) resourceOf(r *request, scope string) (audience string, p *servicePrincipal, fail *refusal) {
 	var resources []string
 	for _, s := range strings.Fields(scope) {
 		resource, ok := strings.CutSuffix(s, "/.default")
@@ -226,7 +230,7 @@ func (w *World) resourceOf(scope string) (audience string, p *servicePrincipal, 
 	if appID == "" && isGUID(resource) {
 		appID = strings.ToLower(resource)
 	}
-	p = w.dir.principal(appID)
+	p = w.dir.at(r).principal(appID)
 	if p == nil || p.AppID == ExchangeAppID && w.faults.get("no-exchange") != nil {
 		return "", nil, &refusal{code: 500011, args: []any{resource, w.dir.organization.DisplayName}}
 	}

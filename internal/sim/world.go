@@ -29,6 +29,7 @@ type Options struct {
 	Log    io.Writer                                        // a JSON object a line for each request
 	Keys   *Keys                                            // shared RSA keys; nil: fresh ones
 	Debug  func(format string, args ...any)                 // what the HTTP server complains about; nil: dropped
+	Watch  func(r *http.Request, s Stage) bool              // sees each request; false cuts the connection there
 }
 
 // World is a running simulated tenant. All its methods may be called from
@@ -97,6 +98,7 @@ func Start(o Options) (*World, error) {
 	}
 	w := &World{options: o, keys: o.Keys, start: o.Now(), dice: newDice(o.Seed), names: map[service]string{}, TenantDomain: InitialDomain, Mailbox: Mailbox,
 		dir: &directory{}, apps: map[string]App{}, faults: faultSet{active: map[string]*activeFault{}}, record: recorder{out: o.Log}}
+	w.dir.log = changeLog{now: o.Now, dice: newDice(o.Seed + 1), lag: func() *activeFault { return w.faults.get("replication") }}
 	for _, spec := range o.Faults {
 		if err := w.SetFault(spec); err != nil {
 			return nil, err
@@ -140,8 +142,9 @@ func (w *World) populate() error {
 			return err
 		}
 	}
-	s := &seeder{seed: w.options.Seed, now: w.start, dir: w.dir, apps: w.apps}
+	s := &seeder{seed: w.options.Seed, now: w.start, dir: w.dir, tenant: &tenant{}, apps: w.apps}
 	s.fill(registered, expired, given)
+	w.dir.log.begin(s.tenant)
 	main := w.apps[AppBackup]
 	if w.faults.get("wrong-secret") != nil {
 		main.Secret = secretOf(w.options.Seed, "another one")
