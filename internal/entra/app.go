@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -109,7 +108,7 @@ func (a *App) Token(ctx context.Context, scope, claims string) (Token, error) {
 	var sent atomic.Bool
 	ctx = context.WithValue(transport.Service(ctx, service), sentKey{}, &sent)
 	if err := a.discover(ctx); err != nil {
-		return Token{}, a.explain(ctx, scope, sent.Load(), err)
+		return Token{}, explain(ctx, a.o.Cloud, scope, sent.Load(), err)
 	}
 	client, err := a.msal()
 	if err != nil {
@@ -121,7 +120,7 @@ func (a *App) Token(ctx context.Context, scope, claims string) (Token, error) {
 	}
 	r, err := client.AcquireTokenByCredential(ctx, []string{scope}, opts...)
 	if err != nil {
-		return Token{}, a.explain(ctx, scope, sent.Load(), err)
+		return Token{}, explain(ctx, a.o.Cloud, scope, sent.Load(), err)
 	}
 	raw := []byte(r.AccessToken)
 	return Token{Raw: connections.NewSecret(raw), ExpiresOn: r.ExpiresOn.UTC(), Claims: parseClaims(raw)}, nil
@@ -209,14 +208,12 @@ func (a *App) credential() (confidential.Credential, error) {
 	if id == nil {
 		return confidential.NewCredFromSecret(string(a.o.Credential.Secret.Reveal()))
 	}
-	if key, ok := id.Key.(*rsa.PrivateKey); ok {
-		c, err := confidential.NewCredFromCert([]*x509.Certificate{id.Certificate}, key)
-		if err != nil {
-			return c, fmt.Errorf("the private key does not belong to the certificate: %w", err)
-		}
-		return c, nil
+	if key, ok := id.Key.Public().(*rsa.PublicKey); !ok || !key.Equal(id.Certificate.PublicKey) {
+		return confidential.Credential{}, errors.New("the private key does not belong to the certificate")
 	}
-	// A key that never leaves its store (Windows) or token can only be asked to sign.
+	// Not MSAL's own assertions: they take the time from the computer, whatever Now
+	// says, and need the private key in memory, which a key of Windows' store or of a
+	// token never is.
 	s := &assertions{cert: id.Certificate, key: id.Key, now: a.o.Now, rand: a.o.Rand}
 	return confidential.NewCredFromAssertionCallback(s.sign), nil
 }
@@ -224,7 +221,7 @@ func (a *App) credential() (confidential.Credential, error) {
 // explain finds the one error that says why no token came. MSAL's own text is
 // never passed on: it may quote the whole answer. sent tells whether the request
 // with the secret went out.
-func (a *App) explain(ctx context.Context, scope string, sent bool, err error) error {
+func explain(ctx context.Context, c cloud.Cloud, scope string, sent bool, err error) error {
 	var (
 		refused  *Error
 		broken   *transport.Error
@@ -250,11 +247,11 @@ func (a *App) explain(ctx context.Context, scope string, sent bool, err error) e
 	case errors.As(err, &foreign):
 		return foreign
 	case errors.As(err, &broken):
-		return fmt.Errorf("sign in at %s: %w", loginHost(a.o.Cloud), broken)
+		return fmt.Errorf("sign in at %s: %w", loginHost(c), broken)
 	case ctx.Err() != nil:
-		return fmt.Errorf("sign in at %s: %w", loginHost(a.o.Cloud), ctx.Err())
+		return fmt.Errorf("sign in at %s: %w", loginHost(c), ctx.Err())
 	case !sent:
-		return fmt.Errorf("sign in at %s: the request cannot be made, so nothing was sent; a claims challenge that is no JSON is a cause", loginHost(a.o.Cloud))
+		return fmt.Errorf("sign in at %s: the request cannot be made, so nothing was sent; a claims challenge that is no JSON is a cause", loginHost(c))
 	}
-	return &TokenAnswerError{Host: loginHost(a.o.Cloud), Status: http.StatusOK, Reason: "it is not built as a token answer is"}
+	return &TokenAnswerError{Host: loginHost(c), Status: http.StatusOK, Reason: "it is not built as a token answer is"}
 }

@@ -35,17 +35,6 @@ type Claims struct {
 // opaque, which is no error: services may change their tokens any day.
 func parseClaims(token []byte) Claims {
 	opaque := Claims{Opaque: true}
-	if len(token) > tokenLimit {
-		return opaque
-	}
-	parts := strings.Split(string(token), ".")
-	if len(parts) != 3 {
-		return opaque
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
-	if err != nil {
-		return opaque
-	}
 	var j struct {
 		Aud     texts `json:"aud"`
 		Tid     text  `json:"tid"`
@@ -57,7 +46,7 @@ func parseClaims(token []byte) Claims {
 		AzpACR  text  `json:"azpacr"`
 		ClientC texts `json:"xms_cc"`
 	}
-	if json.Unmarshal(payload, &j) != nil {
+	if !readPayload(token, &j) {
 		return opaque
 	}
 	c := Claims{
@@ -78,6 +67,20 @@ func parseClaims(token []byte) Claims {
 	c.Roles = slices.Compact(c.Roles)
 	c.CAE = slices.ContainsFunc(j.ClientC, func(s string) bool { return strings.EqualFold(s, "cp1") })
 	return c
+}
+
+// readPayload decodes the middle part of a JWT; it answers false for a text that
+// is no JWT.
+func readPayload(token []byte, into any) bool {
+	if len(token) > tokenLimit {
+		return false
+	}
+	parts := strings.Split(string(token), ".")
+	if len(parts) != 3 {
+		return false
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	return err == nil && json.Unmarshal(payload, into) == nil
 }
 
 // texts is a JSON string or a list of them; anything else counts as missing.

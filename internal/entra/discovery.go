@@ -20,6 +20,12 @@ const service = "Microsoft Entra ID"
 
 const configurationPath = "/v2.0/.well-known/openid-configuration"
 
+// anyTenant stands in an address for the tenant of whoever signs in with a work
+// or school account.
+//
+// Source: learn.microsoft.com/entra/identity-platform/v2-protocols, "Endpoints".
+const anyTenant = "organizations"
+
 // Tenant is what the metadata of the login service says of a tenant.
 //
 // Source: learn.microsoft.com/entra/identity-platform/v2-protocols-oidc.
@@ -78,10 +84,21 @@ func (d *discovery) document() []byte {
 	return b
 }
 
+// devicePath is the path of the endpoint for device codes, found from the token
+// endpoint's as MSAL finds it.
+func (d *discovery) devicePath() string {
+	return strings.ReplaceAll(d.tokenEndpoint.Path, "token", "devicecode")
+}
+
 func discover(ctx context.Context, client *http.Client, c cloud.Cloud, tenant string) (*discovery, error) {
 	if len(tenant) > 253 || !guid().MatchString(tenant) && !domain().MatchString(tenant) {
 		return nil, &TenantNameError{Name: tenant}
 	}
+	return fetchDiscovery(ctx, client, c, tenant)
+}
+
+// fetchDiscovery is discover for any name of a tenant, anyTenant included.
+func fetchDiscovery(ctx context.Context, client *http.Client, c cloud.Cloud, tenant string) (*discovery, error) {
 	ctx = transport.Service(ctx, service)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Authority(strings.ToLower(tenant))+configurationPath, nil)
 	if err != nil {
@@ -101,10 +118,23 @@ func discover(ctx context.Context, client *http.Client, c cloud.Cloud, tenant st
 		e.stamp(res)
 		return nil, e
 	}
+	if tenant == anyTenant {
+		return readMetadata(c, res.StatusCode, body)
+	}
 	return readDiscovery(c, res.StatusCode, body)
 }
 
+// readDiscovery reads the metadata of one tenant.
 func readDiscovery(c cloud.Cloud, status int, body []byte) (*discovery, error) {
+	d, err := readMetadata(c, status, body)
+	if err == nil && d.tenant.ID == "" {
+		return nil, &MetadataError{Host: loginHost(c), Status: status, Reason: "it names no tenant id"}
+	}
+	return d, err
+}
+
+// readMetadata reads metadata that may be of no tenant in particular.
+func readMetadata(c cloud.Cloud, status int, body []byte) (*discovery, error) {
 	bad := func(reason string) error {
 		return &MetadataError{Host: loginHost(c), Status: status, Reason: reason}
 	}
@@ -134,9 +164,6 @@ func readDiscovery(c cloud.Cloud, status int, body []byte) (*discovery, error) {
 	id := tenantID(issuer.Path)
 	if id == "" {
 		id = tenantID(token.Path)
-	}
-	if id == "" {
-		return nil, bad("it names no tenant id")
 	}
 	t := Tenant{
 		ID:             strings.ToLower(id),

@@ -20,6 +20,8 @@ import (
 type endpoint struct {
 	next  http.RoundTripper
 	found *discovery
+	// devices lets requests for a device code through as well.
+	devices bool
 }
 
 // sentKey is where a context keeps the *atomic.Bool that tells whether a request
@@ -35,7 +37,8 @@ func (t *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer(r, http.StatusOK, t.found.document()), nil
 	}
 	to := t.found.tokenEndpoint
-	if r.Method != http.MethodPost || r.URL.Scheme != to.Scheme || r.URL.Host != to.Host || r.URL.Path != to.Path {
+	toToken, toDevice := r.URL.Path == to.Path, t.devices && r.URL.Path == t.found.devicePath()
+	if r.Method != http.MethodPost || r.URL.Scheme != to.Scheme || r.URL.Host != to.Host || !toToken && !toDevice {
 		return nil, &transport.ForeignHostError{Want: to.Host, Got: transport.CleanText(r.URL.Scheme+"://"+r.URL.Host, 200)}
 	}
 	// A token may be asked for twice: nothing changes in the tenant.
@@ -60,8 +63,9 @@ func (t *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	var ok struct {
 		Token string `json:"access_token"`
+		Code  string `json:"device_code"`
 	}
-	if json.Unmarshal(body, &ok) != nil || ok.Token == "" {
+	if json.Unmarshal(body, &ok) != nil || toToken && ok.Token == "" || toDevice && ok.Code == "" {
 		return nil, &TokenAnswerError{Host: to.Host, Status: res.StatusCode, Reason: "it holds no token (a proxy's page, perhaps)"}
 	}
 	return answer(r, res.StatusCode, body), nil
