@@ -25,7 +25,8 @@ type Options struct {
 	BaseURL string // e.g. https://graph.microsoft.com/v1.0
 	Token   func(ctx context.Context, claims string) (string, error)
 	HTTP    *http.Client     // of transport.New
-	Now     func() time.Time // nil means the computer's clock
+	Clock   transport.Clock  // nil means the computer's; it measures the waits for replication
+	Now     func() time.Time // nil means Clock's
 }
 
 // Client asks Microsoft Graph v1.0. It is safe for use by several goroutines.
@@ -33,6 +34,7 @@ type Client struct {
 	o       Options
 	base    *url.URL
 	adapter func() (*khttp.NetHttpRequestAdapter, error)
+	writing chan struct{} // full while a write is under way: two at a time conflict in the tenant
 }
 
 // New checks o and returns a Client. Nothing is sent yet, and the SDK is not
@@ -46,10 +48,13 @@ func New(o Options) (*Client, error) {
 	if o.Token == nil || o.HTTP == nil {
 		return nil, errors.New("graph: Options.Token or Options.HTTP is missing")
 	}
-	if o.Now == nil {
-		o.Now = transport.SystemClock().Now
+	if o.Clock == nil {
+		o.Clock = transport.SystemClock()
 	}
-	c := &Client{o: o, base: base}
+	if o.Now == nil {
+		o.Now = o.Clock.Now
+	}
+	c := &Client{o: o, base: base, writing: make(chan struct{}, 1)}
 	c.adapter = sync.OnceValues(c.newAdapter)
 	return c, nil
 }

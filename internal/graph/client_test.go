@@ -190,6 +190,9 @@ func TestErrors(t *testing.T) {
 	}{
 		{"documented", reply(403, `{"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges to complete the operation.","innerError":{"date":"2026-11-22T04:00:00","request-id":"rid-2","client-request-id":"crid"}}}`),
 			Error{Status: 403, Code: "Authorization_RequestDenied", Message: "Insufficient privileges to complete the operation."}},
+		{"details", reply(400, `{"error":{"code":"CredentialInvalidLifetimeAsPerAppPolicy","message":"Credential lifetime exceeds the max value allowed as per assigned policy 'x'.","details":[{"code":"InvalidKeyEndDate\u202e","message":"m","target":"EndDate","more":1},{"code":5}]}}`),
+			Error{Status: 400, Code: "CredentialInvalidLifetimeAsPerAppPolicy", Message: "Credential lifetime exceeds the max value allowed as per assigned policy 'x'.", Details: []ErrorDetail{{"InvalidKeyEndDate", "m", "EndDate"}, {}}}},
+		{"details that are none", reply(400, `{"error":{"code":"x","message":"y","details":{"code":"z"}}}`), Error{Status: 400, Code: "x", Message: "y"}},
 		{"no message", reply(403, `{"error":{"code":"Authorization_RequestDenied"}}`), Error{Status: 403, Code: "Authorization_RequestDenied"}},
 		{"empty error", reply(403, `{"error":{}}`), Error{Status: 403}},
 		{"error null", reply(400, `{"error":null}`), Error{Status: 400}},
@@ -228,7 +231,7 @@ func TestErrors(t *testing.T) {
 			}
 			got := *e
 			got.Op, got.RequestID, got.ClientRequestID, got.Time = "", "", "", time.Time{}
-			if got != c.want {
+			if !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
 			if len(s.requests()) != 1 {

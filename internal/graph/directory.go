@@ -32,6 +32,11 @@ type User struct {
 	DisplayName string
 }
 
+var (
+	organizationFields = []string{"id", "displayName", "verifiedDomains"}
+	userFields         = []string{"id", "userPrincipalName", "mail", "displayName"}
+)
+
 // Organization reads the tenant's name and domains. It needs
 // Organization.Read.All or Directory.Read.All.
 //
@@ -41,31 +46,35 @@ func (c *Client) Organization(ctx context.Context) (Organization, error) {
 	return call(ctx, c, op, func(ctx context.Context, a *khttp.NetHttpRequestAdapter) (Organization, error) {
 		list, err := organization.NewOrganizationRequestBuilderInternal(c.parameters(), a).Get(ctx,
 			&organization.OrganizationRequestBuilderGetRequestConfiguration{
-				QueryParameters: &organization.OrganizationRequestBuilderGetQueryParameters{Select: []string{"id", "displayName", "verifiedDomains"}},
+				QueryParameters: &organization.OrganizationRequestBuilderGetQueryParameters{Select: organizationFields},
 			})
 		if err != nil {
 			return Organization{}, err
 		}
-		if list == nil || len(list.GetValue()) == 0 || str(list.GetValue()[0].GetId()) == "" {
-			return Organization{}, errUnreadable
-		}
-		org := list.GetValue()[0] // a tenant has exactly one
-		o := Organization{ID: str(org.GetId()), DisplayName: str(org.GetDisplayName())}
-		for _, d := range org.GetVerifiedDomains() {
-			name := str(d.GetName())
-			if name == "" {
-				continue
-			}
-			o.Domains = append(o.Domains, name)
-			if yes(d.GetIsDefault()) {
-				o.DefaultDomain = name
-			}
-			if yes(d.GetIsInitial()) {
-				o.InitialDomain = name
-			}
-		}
-		return o, nil
+		return organizationOf(list)
 	})
+}
+
+func organizationOf(list models.OrganizationCollectionResponseable) (Organization, error) {
+	if list == nil || len(list.GetValue()) == 0 || str(list.GetValue()[0].GetId()) == "" {
+		return Organization{}, errUnreadable
+	}
+	org := list.GetValue()[0] // a tenant has exactly one
+	o := Organization{ID: str(org.GetId()), DisplayName: str(org.GetDisplayName())}
+	for _, d := range org.GetVerifiedDomains() {
+		name := str(d.GetName())
+		if name == "" {
+			continue
+		}
+		o.Domains = append(o.Domains, name)
+		if yes(d.GetIsDefault()) {
+			o.DefaultDomain = name
+		}
+		if yes(d.GetIsInitial()) {
+			o.InitialDomain = name
+		}
+	}
+	return o, nil
 }
 
 // User finds an account by user principal name or, if there is none of that
@@ -74,10 +83,9 @@ func (c *Client) Organization(ctx context.Context) (Organization, error) {
 // Source: learn.microsoft.com/graph/api/user-get and user-list.
 func (c *Client) User(ctx context.Context, upnOrMail string) (User, error) {
 	op := "read user " + transport.CleanText(upnOrMail, 120)
-	fields := []string{"id", "userPrincipalName", "mail", "displayName"}
 	u, err := call(ctx, c, op, func(ctx context.Context, a *khttp.NetHttpRequestAdapter) (User, error) {
 		m, err := users.NewUsersRequestBuilderInternal(c.parameters(), a).ByUserId(upnOrMail).Get(ctx,
-			&users.UserItemRequestBuilderGetRequestConfiguration{QueryParameters: &users.UserItemRequestBuilderGetQueryParameters{Select: fields}})
+			&users.UserItemRequestBuilderGetRequestConfiguration{QueryParameters: &users.UserItemRequestBuilderGetQueryParameters{Select: userFields}})
 		if err != nil {
 			return User{}, err
 		}
@@ -91,7 +99,7 @@ func (c *Client) User(ctx context.Context, upnOrMail string) (User, error) {
 	found, second := call(ctx, c, op, func(ctx context.Context, a *khttp.NetHttpRequestAdapter) ([]models.Userable, error) {
 		list, err := users.NewUsersRequestBuilderInternal(c.parameters(), a).Get(ctx,
 			&users.UsersRequestBuilderGetRequestConfiguration{QueryParameters: &users.UsersRequestBuilderGetQueryParameters{
-				Filter: &filter, Select: fields, Top: new(int32(2)),
+				Filter: &filter, Select: userFields, Top: new(int32(2)),
 			}})
 		if err != nil || list == nil {
 			return nil, err

@@ -99,8 +99,9 @@ func (c *Client) failure(op string, s *seen, err error) error {
 func (e *Error) read(body []byte) {
 	var j struct {
 		Error struct {
-			Code    text `json:"code"`
-			Message text `json:"message"`
+			Code    text    `json:"code"`
+			Message text    `json:"message"`
+			Details details `json:"details"`
 			Inner   struct {
 				Date            text `json:"date"`
 				RequestID       text `json:"request-id"`
@@ -113,6 +114,7 @@ func (e *Error) read(body []byte) {
 	}
 	e.Code = transport.CleanText(string(j.Error.Code), 100)
 	e.Message = transport.CleanText(string(j.Error.Message), 1000)
+	e.Details = j.Error.Details
 	if e.RequestID == "" {
 		e.RequestID = transport.CleanText(string(j.Error.Inner.RequestID), 64)
 	}
@@ -124,8 +126,37 @@ func (e *Error) read(body []byte) {
 	}
 }
 
+// details are an error's particulars; what is not a list of them counts as missing.
+type details []ErrorDetail
+
+// UnmarshalJSON never fails.
+func (d *details) UnmarshalJSON(b []byte) error {
+	var list []struct {
+		Code    text `json:"code"`
+		Message text `json:"message"`
+		Target  text `json:"target"`
+	}
+	if json.Unmarshal(b, &list) != nil {
+		return nil
+	}
+	for _, l := range list[:min(len(list), mostDetails)] {
+		*d = append(*d, ErrorDetail{
+			Code:    transport.CleanText(string(l.Code), 100),
+			Message: transport.CleanText(string(l.Message), 500),
+			Target:  transport.CleanText(string(l.Target), 100),
+		})
+	}
+	return nil
+}
+
+// mostDetails is how many details of an error are kept; real ones have one or two.
+const mostDetails = 20
+
 // text is a JSON string; any other value counts as missing.
 type text string
+
+// clean is t as it may be shown, cut off at limit bytes.
+func (t text) clean(limit int) string { return transport.CleanText(string(t), limit) }
 
 // UnmarshalJSON never fails.
 func (t *text) UnmarshalJSON(b []byte) error {
@@ -133,5 +164,26 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	if json.Unmarshal(b, &s) == nil {
 		*t = text(s)
 	}
+	return nil
+}
+
+// stamp is a JSON time; any other value counts as missing.
+type stamp struct{ time.Time }
+
+// UnmarshalJSON never fails.
+func (s *stamp) UnmarshalJSON(b []byte) error {
+	var t time.Time
+	if json.Unmarshal(b, &t) == nil {
+		s.Time = t.UTC()
+	}
+	return nil
+}
+
+// flag is a JSON boolean; any other value counts as false.
+type flag bool
+
+// UnmarshalJSON never fails.
+func (f *flag) UnmarshalJSON(b []byte) error {
+	*f = string(b) == "true"
 	return nil
 }
