@@ -18,7 +18,8 @@ func lookup(code int) string {
 	return fmt.Sprintf("https://login.microsoftonline.com/error?code=%d", code)
 }
 
-func fromEntra(e *entra.Error, f Facts) judgement {
+// entraIDs are the codes and ids of a refusal.
+func entraIDs(e *entra.Error) judgement {
 	j := judgement{trace: e.TraceID, correlation: e.CorrelationID, time: e.Time}
 	for _, c := range e.Codes {
 		j.codes = append(j.codes, fmt.Sprintf("AADSTS%d", c))
@@ -26,9 +27,14 @@ func fromEntra(e *entra.Error, f Facts) judgement {
 	if len(j.codes) == 0 && e.OAuth != "" {
 		j.codes = []string{transport.CleanText(e.OAuth, 60)}
 	}
+	return j
+}
+
+func fromEntra(e *entra.Error, f Facts) judgement {
+	j := entraIDs(e)
 	known := false
 	for _, c := range e.Codes { // the first one that the table knows decides
-		if j.row, known = entraRow(c); known {
+		if j.row, known = entraRow(c, f); known {
 			if j.link == "" {
 				j.link = lookup(c)
 			}
@@ -83,8 +89,14 @@ func minutes(d time.Duration) string {
 	return fmt.Sprintf("about %d minutes", int(d.Round(time.Minute).Minutes()))
 }
 
-// entraRow finds the row of an AADSTS number.
-func entraRow(code int) (row, bool) {
+// entraRow finds the row of an AADSTS number. Some mean another thing when a
+// person signs in.
+func entraRow(code int, f Facts) (row, bool) {
+	if f.person() {
+		if r, ok := signInRow(code, f); ok {
+			return r, true
+		}
+	}
 	for _, t := range [][]entraEntry{entraAppRows, entraUserRows, entraServiceRows} {
 		for _, e := range t {
 			for _, c := range e.codes {

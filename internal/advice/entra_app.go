@@ -91,14 +91,14 @@ var entraAppRows = []entraEntry{
 		what:  "The application's registration does not list the permission that is asked for.",
 		short: "the permission is not in the registration",
 		why:   "The permissions were never added to the registration, or were removed, or the client ID is that of another application.",
-		next:  []string{"Add the permissions: {permissions}", "Press Grant admin consent there.", "{again}"}, class: ClassConsent,
+		next:  []string{"{grant}", "Or add the permissions and press Grant admin consent: {permissions}", "{again}"}, class: ClassConsent,
 	}},
 	{[]int{65001}, row{
 		what:  "Nobody has consented to the application's permissions yet.",
 		short: "nobody has consented to the permissions yet",
 		why:   "Application permissions work only after an administrator has granted them for the whole organisation.",
 		next: []string{
-			acceptStep,
+			"{grant}",
 			"Or press Grant admin consent: {permissions}",
 			"Wait a few minutes: the consent takes time to spread.",
 			"{again}",
@@ -144,6 +144,7 @@ var entraAppRows = []entraEntry{
 			"Make a new client secret (or upload a certificate): {credentials}",
 			"Copy the new Value at once: it is shown only once.",
 			"{edit}",
+			"{anew}",
 			"{again}",
 		}, class: ClassAuth,
 	}},
@@ -155,6 +156,7 @@ var entraAppRows = []entraEntry{
 			"Compare the thumbprint with the list: {credentials}",
 			"If it is missing there, upload its public part (.cer). For a certificate of the personal store this prints it; one in a file is imported first, with c2conn cert import FILE:",
 			"$ c2conn cert export {thumbprintarg}",
+			"{anew}",
 			"If you uploaded it just now, wait two minutes.",
 			"{again}",
 		}, class: ClassAuth,
@@ -196,7 +198,7 @@ var entraAppRows = []entraEntry{
 	{[]int{53003}, row{
 		what:  "A Conditional Access policy of the tenant blocks the sign-in.",
 		short: "blocked by a Conditional Access policy",
-		why:   "Policies for workload identities can limit an application to certain places or risk levels; policies for users can forbid the device code or this computer.",
+		why:   "Policies for workload identities can limit an application to certain places or risk levels.",
 		next: []string{
 			"Entra admin centre › Monitoring › Sign-in logs › Service principal sign-ins: open the entry with this correlation id and read which policy it was.",
 			"Ask the owner of that policy for an exception, or run c2conn from an allowed network.",

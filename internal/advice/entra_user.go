@@ -6,7 +6,7 @@ var entraUserRows = []entraEntry{
 		what:  "The account you signed in with does not belong to the tenant {tenant}.",
 		short: "the account does not belong to the tenant",
 		why:   "The browser may have picked another account of yours, or the name is misspelt.",
-		next:  []string{"Sign in with an administrator of {tenant}. A private browser window asks for the account anew.", "{again}"}, class: ClassAuth,
+		next:  []string{"Sign in with an administrator of {tenant}. A private browser window asks for the account anew.", "If your account works in several tenants, name the one you mean: --tenant-id {tenantarg}", "{again}"}, class: ClassAuth,
 	}},
 	{[]int{500208}, row{
 		what: "Personal Microsoft accounts cannot be used here.",
@@ -21,39 +21,39 @@ var entraUserRows = []entraEntry{
 	{[]int{90094, 90095}, row{
 		what: "An administrator has to consent.",
 		why:  "The account you signed in with may not grant these permissions.",
-		next: []string{acceptStep, "The link holds no secret and may be sent by mail.", "After the consent wait a few minutes.", "{again}"}, class: ClassConsent,
+		next: []string{"{grant}", "The link holds no secret and may be sent by mail.", "After the consent wait a few minutes.", "{again}"}, class: ClassConsent,
 	}},
 	{[]int{90093}, row{
 		what: "Your account may not grant the consent.",
 		why:  "Consent to Microsoft Graph permissions takes the role Global Administrator or Privileged Role Administrator; Application Administrator is not enough.",
-		next: []string{acceptStep, "If you use Privileged Identity Management, activate the role, then sign in again.", "{again}"}, class: ClassConsent,
+		next: []string{"{grant}", pimStep, "{again}"}, class: ClassConsent,
 	}},
 	{[]int{90099}, row{
-		what:  "Partner accounts (CSP) cannot do this in a customer's tenant.",
+		what:  "Partner accounts (CSP, GDAP) cannot do this in a customer's tenant.",
 		short: "partner accounts cannot do this",
-		why:   "The application is not pre-authorised for partners.",
-		next:  []string{"Sign in with an administrator account of the tenant {tenant} itself.", "{again}"}, class: ClassAuth,
+		why:   "The application used for signing in is not pre-authorised for partners.",
+		next:  []string{"Sign in with an administrator account of the tenant {tenant} itself, not through the partner relationship.", "If you did, name the tenant: --tenant-id {tenantarg}", byHand, guide}, class: ClassAuth,
 	}},
 	{[]int{50076, 50079, 50074, 50072, 50078}, row{
 		what: "Entra ID wants multi-factor authentication.",
 		why:  "The sign-in was not confirmed by a second factor, the account has none yet, or the confirmation is too old.",
-		next: []string{"Sign in with the browser and confirm the second factor: --login browser", "If the account has no second factor yet, set it up at https://aka.ms/mfasetup", "{again}"}, class: ClassAuth,
+		next: []string{"Sign in with the browser and confirm the second factor: --login browser", "In a pipeline nobody can confirm it: use --login app, or a token made elsewhere (--access-token-stdin).", "If the account has no second factor yet, set it up at https://aka.ms/mfasetup", "{again}"}, class: ClassAuth,
 	}},
 	{[]int{50158}, row{
 		what: "An outside provider has to confirm the sign-in.",
 		why:  "A policy of the tenant sends the sign-in to another provider of multi-factor authentication.",
 		next: []string{"Sign in with the browser and finish the provider's page: --login browser", "{again}"}, class: ClassAuth,
 	}},
-	{[]int{53000, 53001}, row{
+	{[]int{53000, 53001, 530033, 50097}, row{
 		what:  "A policy of the tenant allows sign-in only from managed devices.",
 		short: "a policy allows managed devices only",
 		why:   "This computer is not enrolled, not compliant or not joined to the tenant, or the browser does not tell Entra ID about it.",
-		next:  []string{"Sign in on a managed computer, or with a browser that is connected to the work account (Edge).", "Or let a colleague on a managed computer do it.", "{again}"}, class: ClassPolicy,
+		next:  []string{"Sign in on a managed computer, with a browser that is connected to the work account (Edge).", "Or let a colleague on a managed computer do it.", "{again}"}, class: ClassPolicy,
 	}},
 	{[]int{53002}, row{
 		what: "A policy of the tenant allows approved applications only.",
 		why:  "The application used for signing in is not on the tenant's list.",
-		next: []string{"Ask the owner of the Conditional Access policies for an exception, or register by hand (manual registration).", "{again}"}, class: ClassPolicy,
+		next: []string{"Ask the owner of the Conditional Access policies for an exception.", byHand, guide}, class: ClassPolicy,
 	}},
 	{[]int{530032, 530034, 530035, 53004, 53010, 53011}, row{
 		what: "A security policy of the tenant blocks the sign-in.",
@@ -61,9 +61,10 @@ var entraUserRows = []entraEntry{
 		next: []string{"Open the link for the exact meaning.", "Ask the security team, with the correlation id.", "Partner accounts: sign in with an administrator of the tenant itself.", "{again}"}, class: ClassPolicy,
 	}},
 	{[]int{50105}, row{
-		what: "Your account is not assigned to the application.",
-		why:  "The tenant requires assignment for the application used for signing in.",
-		next: []string{"Ask an administrator to assign your account (Enterprise applications › the application › Users and groups).", "{again}"}, class: ClassPolicy,
+		what:  "Your account is not assigned to the application used for signing in.",
+		short: "the account is not assigned to the application",
+		why:   "The tenant requires assignment for {bootstrap}.",
+		next:  []string{"Ask an administrator to assign your account (Enterprise applications › the application › Users and groups).", useGraphCLI, "{again}"}, class: ClassPolicy,
 	}},
 	{[]int{50053}, row{
 		what: "The account is locked.",
@@ -95,6 +96,11 @@ var entraUserRows = []entraEntry{
 		why:  "A code lives about fifteen minutes.",
 		next: []string{"Start again and enter the new code.", "{again}"}, class: ClassAuth,
 	}},
+	{[]int{54005}, row{
+		what: "The answer to the sign-in was lost on its way.",
+		why:  "Entra ID gave the token, the connection broke, and a sign-in counts once only.",
+		next: []string{"Sign in again.", "{again}"}, class: ClassAuth,
+	}},
 	{[]int{70043, 50173, 700082}, row{
 		what: "The sign-in is too old.",
 		why:  "The session was revoked, the password changed, or a policy limits how long a sign-in lives.",
@@ -104,7 +110,7 @@ var entraUserRows = []entraEntry{
 		what:  "The application used for signing in does not allow the address http://localhost.",
 		short: "the application does not allow http://localhost",
 		why:   "After the sign-in the browser has to come back to c2conn on this computer.",
-		next:  []string{"Application › Authentication › Add a platform › Mobile and desktop applications: add http://localhost", "{again}"}, class: ClassAuth,
+		next:  []string{"In the registration of that application (--bootstrap-client-id): Authentication › Add a platform › Mobile and desktop applications: add http://localhost", useAzureCLI, "Or sign in with a code, which needs no such address: --login device-code", "{again}"}, class: ClassAuth,
 	}},
 }
 

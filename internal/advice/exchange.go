@@ -285,9 +285,9 @@ func diagnosticRow(e *ews.Error, number string) row {
 		r.what = "The application has no permission for Exchange Online."
 		r.why = "Exchange found no role in the token: full_access_as_app is not granted, or the consent has not spread yet."
 		r.next = []string{
-			"Add full_access_as_app (APIs my organization uses › Office 365 Exchange Online › Application permissions): {permissions}",
-			"Press Grant admin consent there.",
-			orAccept, consentSpreads, "{again}",
+			"{grant}",
+			"Or by hand: add full_access_as_app (APIs my organization uses › Office 365 Exchange Online › Application permissions), then press Grant admin consent: {permissions}",
+			consentSpreads, "{again}",
 		}
 		r.class = ClassConsent
 	case number == "2000003":

@@ -27,7 +27,23 @@ type Facts struct {
 	Permission     string    // the role that the failed call needs
 	SecretIsID     bool      // the client secret has the shape of a GUID
 	Now            time.Time // by this computer's clock; zero where it does not matter
+
+	// The rest is for errors of an administrator who signs in, and of the calls
+	// made with that sign-in; with Login empty it is the application itself.
+	Login     string // browser, device-code, app or token
+	Admin     string // the account that signed in; empty until it is known
+	Bootstrap string // client id that the administrator signs in with; empty means Azure CLI's
 }
+
+// The ways of signing in that make a difference to advice, values of Facts.Login.
+const (
+	loginBrowser = "browser"
+	loginDevice  = "device-code"
+	loginApp     = "app"
+)
+
+// person reports whether somebody signs in who can be asked to do it otherwise.
+func (f Facts) person() bool { return f.Login != "" && f.Login != loginApp }
 
 // guid is the only form in which an id goes into a command that people paste.
 var guid = sync.OnceValue(func() *regexp.Regexp {
@@ -57,6 +73,11 @@ func (f Facts) filler() *strings.Replacer {
 		"{permissions}", f.page(f.Cloud.AppPermissions, "API permissions"),
 		"{overview}", f.page(f.Cloud.AppOverview, "Overview"),
 		"{consentlink}", f.consent(),
+		"{admin}", f.admin(),
+		"{bootstrap}", f.bootstrap(),
+		"{tenantarg}", f.tenantArgument(),
+		"{command}", f.command(),
+		"{kind}", or(string(f.Kind), string(connections.Exchange)),
 		"{edit}", f.edit(),
 	)
 }
@@ -139,20 +160,88 @@ func (f Facts) consent() string {
 	return f.Cloud.AdminConsent(tenant, f.ClientID)
 }
 
-// again are the steps that try once more.
+// again are the steps that try once more. Of the commands that concern a saved
+// connection, consent is the one for which an administrator signs in.
 func (f Facts) again() []string {
-	if f.Connection == "" {
+	switch {
+	case f.Connection == "" || f.Login != "" && f.Login != loginBrowser && f.Login != loginDevice:
 		return []string{"Try again."}
+	case f.Login != "":
+		return []string{"Try again:", "$ " + f.command() + " --login " + f.Login}
 	}
 	return []string{"Check again:", "$ c2conn verify " + shellWord(f.Connection)}
 }
 
+// command is the one that an administrator signs in for.
+func (f Facts) command() string {
+	if f.Connection != "" {
+		return "c2conn consent " + shellWord(f.Connection)
+	}
+	return "c2conn new " + or(string(f.Kind), string(connections.Exchange)) + " --auto"
+}
+
+// grant are the steps that lead to an administrator's consent: c2conn's own for a
+// saved connection, and the page for everybody.
+func (f Facts) grant() []string {
+	if f.Connection == "" {
+		return []string{acceptStep}
+	}
+	return []string{
+		"Let c2conn grant what is missing; a " + consentRoles + " has to sign in for it:",
+		"$ c2conn consent " + shellWord(f.Connection) + " --login browser", orAccept,
+	}
+}
+
+// admin is who signed in, as the beginning of a sentence.
+func (f Facts) admin() string {
+	if f.Login == loginApp {
+		return "The application that signed in"
+	}
+	return or(f.Admin, "The account you signed in with")
+}
+
+// Public clients that an administrator may sign in with.
+const (
+	azureCLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46" // Microsoft Azure CLI
+	graphCLI = "14d82eec-204b-4c2f-b7e8-296a70dab67e" // Microsoft Graph Command Line Tools
+)
+
+// bootstrap names the application that the administrator signs in with.
+func (f Facts) bootstrap() string {
+	switch strings.ToLower(f.Bootstrap) {
+	case "", azureCLI:
+		return "“Microsoft Azure CLI” (" + azureCLI + ")"
+	case graphCLI:
+		return "“Microsoft Graph Command Line Tools” (" + graphCLI + ")"
+	}
+	return "the application " + or(f.Bootstrap, "")
+}
+
+// tenantArgument is the tenant as it goes into a command.
+func (f Facts) tenantArgument() string {
+	for _, t := range []string{f.TenantDomain, f.TenantID} {
+		if t = or(t, ""); plainName().MatchString(t) {
+			return t
+		}
+	}
+	return "TENANT"
+}
+
 // edit is the step that corrects an answer.
 func (f Facts) edit() string {
-	if f.Connection == "" {
+	if f.Connection == "" || f.Login != "" {
 		return "Correct the answer."
 	}
 	return "To correct a saved value, make the connection anew: c2conn delete " + shellWord(f.Connection) + ", then c2conn new."
+}
+
+// anew are the steps that leave a new credential to automatic registration. Only
+// a saved connection has one to replace.
+func (f Facts) anew() []string {
+	if f.Connection == "" || f.Login != "" {
+		return nil
+	}
+	return []string{"Or leave it to c2conn, as administrator:", "$ c2conn delete " + shellWord(f.Connection), "$ " + Facts{Kind: f.Kind}.command() + " --if-exists use"}
 }
 
 // shellWord quotes s for a POSIX shell and PowerShell alike, as far as both agree.

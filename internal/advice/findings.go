@@ -107,6 +107,7 @@ func validityJudgement(e *ValidityError) judgement {
 		"$ c2conn cert new",
 		"Upload its public part: {credentials}",
 		"{edit}",
+		"{anew}",
 	}
 	switch {
 	case e.Now.Before(e.NotBefore):
@@ -146,16 +147,10 @@ func missingJudgement(e *MissingRolesError) judgement {
 		r.why = "Application permissions work only after an administrator has granted them for the whole organisation."
 		r.class = ClassConsent
 	}
-	r.next = append(r.next, "Open the list: {permissions}")
 	for _, m := range e.Missing {
-		line := "Add, unless it is there: " + m.Service + " › " + m.Name
-		if m.Why != "" {
-			line += " (" + m.Why + ")"
-		}
-		r.next = append(r.next, line)
+		r.next = append(r.next, missingLine(m))
 	}
-	r.next = append(r.next, "Press Grant admin consent there.")
-	r.next = append(r.next, orAccept, consentSpreads, "{again}")
+	r.next = append(r.next, "{grant}", "Or by hand: add those that are not in the list, then press Grant admin consent: {permissions}", consentSpreads, "{again}")
 	return judgement{row: r}
 }
 

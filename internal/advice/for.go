@@ -60,14 +60,28 @@ func judge(err error, f Facts) judgement {
 		wrongTenant *WrongTenantError
 		noMailbox   *NoMailboxError
 		notOffered  *NotOfferedError
+		unfinished  *entra.SignInTimeoutError
+		wrongToken  *entra.WrongTokenError
+		deaf        *entra.ListenError
 		bug         interface{ Bug() bool }
 	)
 	cancelled, late := ended(err)
+	if j, ok := fromRegistration(err, f); ok {
+		return j
+	}
 	switch {
 	case errors.As(err, &refused):
 		return fromEntra(refused, f)
 	case cancelled:
 		return judgement{row: cancelledRow}
+	case errors.As(err, &unfinished):
+		return judgement{row: timeoutRow(unfinished)}
+	case errors.As(err, &wrongToken):
+		return judgement{row: wrongTokenRow(wrongToken)}
+	case errors.As(err, &deaf):
+		return judgement{row: listenRow(deaf)}
+	case errors.Is(err, graph.ErrOutcomeUnknown):
+		return lostJudgement(err)
 	case errors.As(err, &foreign):
 		return judgement{row: foreignHostRow}
 	case errors.As(err, &network):

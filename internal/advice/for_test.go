@@ -58,6 +58,20 @@ type known struct {
 	class Class
 }
 
+// ownBootstrap is an application of the tenant's own to sign in with.
+const ownBootstrap = "77770000-1111-4222-8333-444455556666"
+
+// signingIn makes the facts those of an administrator who registers: nothing is
+// saved yet.
+func signingIn(login string, bootstrap ...string) func(*Facts) {
+	return func(f *Facts) {
+		f.Login, f.Admin, f.Connection, f.Thumbprint = login, "helga@contoso.com", "", ""
+		if len(bootstrap) > 0 {
+			f.Bootstrap = bootstrap[0]
+		}
+	}
+}
+
 func aadsts(codes ...int) *entra.Error {
 	return &entra.Error{
 		Status: 400, OAuth: "invalid_request", Codes: codes, Description: "A text of the service.", Time: then,
@@ -82,7 +96,11 @@ func knownErrors() []known {
 	add := func(class Class, name string, err error, facts ...func(*Facts)) {
 		k := known{name: name, err: err, class: class}
 		if len(facts) > 0 {
-			k.facts = facts[0]
+			k.facts = func(f *Facts) {
+				for _, change := range facts {
+					change(f)
+				}
+			}
 		}
 		list = append(list, k)
 	}
@@ -97,6 +115,34 @@ func knownErrors() []known {
 	add(ClassAuth, "Entra ID: wrong tenant in a user's cloud", aadsts(90002), func(f *Facts) {
 		f.Cloud = cloud.Cloud{Name: "sim", Title: "Simulated tenant", Login: "https://127.0.0.1:8443", Graph: "https://127.0.0.1:8444", Outlook: "https://127.0.0.1:8445"}
 	})
+	for _, login := range []string{"browser", "device-code"} {
+		for _, code := range []int{53003, 53000} {
+			add(ClassPolicy, fmt.Sprintf("Sign-in: AADSTS%d, %s", code, login), aadsts(code), signingIn(login))
+		}
+	}
+	add(ClassPolicy, "Sign-in: AADSTS50105", aadsts(50105), signingIn("browser"))
+	add(ClassAuth, "Sign-in: AADSTS7000112, Graph's command line tools", aadsts(7000112), signingIn("browser", graphCLI))
+	add(ClassAuth, "Sign-in: AADSTS700016", aadsts(700016), signingIn("browser"))
+	add(ClassAuth, "Sign-in: AADSTS700016, own application", aadsts(700016), signingIn("browser", ownBootstrap))
+	add(ClassAuth, "Sign-in: AADSTS700016, as an application", aadsts(700016), signingIn("app"))
+	add(ClassAuth, "Sign-in: AADSTS50011, own application", aadsts(50011), signingIn("browser", ownBootstrap))
+	add(ClassAuth, "Sign-in: AADSTS7000218, own application", aadsts(7000218), signingIn("device-code", ownBootstrap))
+	add(ClassConsent, "Sign-in: AADSTS65001, own application", aadsts(65001), signingIn("browser", ownBootstrap))
+	add(ClassAuth, "Sign-in: AADSTS65002, own application", aadsts(65002), signingIn("browser", ownBootstrap))
+	add(ClassConsent, "Sign-in: AADSTS65004, Graph's command line tools", aadsts(65004), signingIn("browser", graphCLI))
+	add(ClassConsent, "Sign-in: AADSTS90094, Graph's command line tools", aadsts(90094), signingIn("browser", graphCLI))
+	add(ClassAuth, "Sign-in: AADSTS50194, own application", aadsts(50194), signingIn("browser", ownBootstrap))
+	add(ClassAuth, "Sign-in: AADSTS50059", aadsts(50059), signingIn("browser"))
+	add(ClassAuth, "Sign-in: AADSTS50020", aadsts(50020), signingIn("browser"))
+	add(ClassAuth, "Sign-in: AADSTS90099", aadsts(90099), signingIn("browser"))
+	add(ClassAuth, "Sign-in: AADSTS50076 for consent NAME", aadsts(50076), func(f *Facts) { f.Login = "device-code" })
+	add(ClassAuth, "Sign-in: too late, browser", &entra.SignInTimeoutError{Limit: 5 * time.Minute}, signingIn("browser"))
+	add(ClassAuth, "Sign-in: too late, code", &entra.SignInTimeoutError{Limit: 15 * time.Minute, DeviceCode: true}, signingIn("device-code"))
+	add(ClassOther, "Sign-in: no local port", &entra.ListenError{Err: errors.New("the operation is not permitted")}, signingIn("browser"))
+	add(ClassAuth, "Token: none", &entra.WrongTokenError{Reason: entra.NotAToken}, signingIn("token"))
+	add(ClassAuth, "Token: for another service", &entra.WrongTokenError{Reason: entra.NotForGraph, Got: "https://management.azure.com", Want: "https://graph.microsoft.com"}, signingIn("token"))
+	add(ClassAuth, "Token: expired", &entra.WrongTokenError{Reason: entra.TokenExpired, ExpiresOn: then.Add(-time.Hour)}, signingIn("token"))
+	add(ClassAuth, "Token: of another tenant", &entra.WrongTokenError{Reason: entra.OtherTenant, Got: "99999999-2222-4333-8444-555555555555", Want: "11111111-2222-4333-8444-555555555555"}, signingIn("browser"))
 	add(ClassAuth, "Entra ID: a code without advice", aadsts(123456))
 	add(ClassAuth, "Entra ID: no code", &entra.Error{Status: 400, OAuth: "invalid_request", Description: "Something."})
 	add(ClassAuth, "Entra ID: 503", &entra.Error{Status: 503})
@@ -116,6 +162,24 @@ func knownErrors() []known {
 		}
 		add(e.row.class, fmt.Sprintf("Graph: %d %s", status, e.codes[0]), graphAnswer(status, e.codes[0], "A text of the service."), func(f *Facts) { f.Permission = "Group.Read.All" })
 	}
+	denied := func(op string) error {
+		return &graph.Error{Op: op, Status: 403, Code: "Authorization_RequestDenied", Message: "Insufficient privileges to complete the operation.", RequestID: "6a6a0000-1111-4222-8333-444455556666", Time: then}
+	}
+	for _, login := range []string{"browser", "app"} {
+		add(ClassPolicy, "Graph, "+login+": may not register", denied("create application"), signingIn(login))
+		add(ClassPolicy, "Graph, "+login+": may not make the service principal", denied("create service principal"), signingIn(login))
+		add(ClassConsent, "Graph, "+login+": may not consent", denied("grant a permission"), signingIn(login))
+		add(ClassPolicy, "Graph, "+login+": may not add a key", denied("set the certificates of an application"), signingIn(login))
+		add(ClassPolicy, "Graph, "+login+": may not delete", denied("delete application"), signingIn(login))
+		add(ClassCheck, "Graph, "+login+": may not read", denied("read organization"), signingIn(login))
+		add(ClassCheck, "Graph, "+login+": token without the permission", graphAnswer(403, "PermissionScopeNotGranted", "x"), signingIn(login))
+	}
+	add(ClassConsent, "Graph: may not consent, consent NAME", denied("grant a permission"), func(f *Facts) { f.Login, f.Admin = "browser", "helga@contoso.com" })
+	add(ClassCheck, "Graph, browser: account not known", graphAnswer(401, "Authorization_IdentityNotFound", "x"), signingIn("browser"))
+	add(ClassAuth, "Graph, browser: sign-in over", graphAnswer(401, "Authentication_MissingOrMalformed", "x"), signingIn("browser"))
+	add(ClassCheck, "Graph, browser: not known yet", graphAnswer(404, "Request_ResourceNotFound", "Resource '1' does not exist."), signingIn("browser"))
+	add(ClassCheck, "Graph, browser: not known yet, said otherwise", graphAnswer(403, "Authorization_RequestDenied", "When using this permission, the backing application of the service principal being created must in the local tenant"), signingIn("browser"))
+	add(ClassCheck, "Graph, browser: not there", graphAnswer(404, "", ""), signingIn("browser"))
 	add(ClassPolicy, "Graph: service management reference", graphAnswer(400, "Request_BadRequest", "ServiceManagementReference field is required for Create, but is missing in the request"))
 	add(ClassCheck, "Graph: a code without advice", graphAnswer(400, "Request_BadRequest", "Invalid filter clause."))
 	add(ClassCheck, "Graph: 503", graphAnswer(503, "", ""))
@@ -178,6 +242,28 @@ func knownErrors() []known {
 	add(ClassCheck, "Mailbox: a room", &NoMailboxError{Purpose: "room"})
 	add(ClassUsage, "Kind: later", &NotOfferedError{Kind: connections.SharePoint, Location: connections.Online})
 
+	refused := graphAnswer(400, "CredentialInvalidLifetimeAsPerAppPolicy", "Credential lifetime exceeds the max value allowed as per assigned policy.")
+	add(ClassPolicy, "Registration: lives too long, limit known", &PolicyLifetimeError{Wanted: 1826 * 24 * time.Hour, Allowed: 180 * 24 * time.Hour, PolicyID: "5b5b0000-1111-4222-8333-444455556666", Err: refused}, signingIn("browser"))
+	add(ClassPolicy, "Registration: lives too long, limit unknown", &PolicyLifetimeError{Wanted: 730 * 24 * time.Hour, Err: refused}, signingIn("browser"), func(f *Facts) { f.CredentialType = connections.TypeClientSecret })
+	add(ClassPolicy, "Registration: no secrets", &SecretsForbiddenError{Err: graphAnswer(400, "CredentialTypeNotAllowedAsPerAppPolicy", "x")}, signingIn("browser"))
+	add(ClassPolicy, "Registration: forbidden", &RegistrationForbiddenError{Account: "helga@contoso.com", Roles: []string{"Exchange Administrator", "Global Reader"}, Err: denied("create application")}, signingIn("browser"))
+	add(ClassPolicy, "Registration: forbidden to an application", &RegistrationForbiddenError{Err: denied("create application")}, signingIn("app"))
+	waiting := &ConsentNeededError{Roles: missing[:1], Account: "helga@contoso.com", Link: "https://login.microsoftonline.com/11111111-2222-4333-8444-555555555555/adminconsent?client_id=2f1c9e1a-0b1c-4d2e-8f3a-5b6c7d8e77aa", Err: denied("grant a permission")}
+	add(ClassConsent, "Registration: waiting for consent, saved", waiting)
+	add(ClassConsent, "Registration: waiting for consent, not saved", waiting, signingIn("browser"))
+	add(ClassConsent, "Registration: waiting for consent to Exchange only", &ConsentNeededError{Roles: missing[1:]})
+	add(ClassOther, "Registration: name exists", &ExistsError{Name: "CodeTwo Backup Exchange", Found: []string{"3c3c0000-1111-4222-8333-444455556666, registered 2026-02-03, 2 certificates, owner Helga Huber"}}, signingIn("browser"))
+	add(ClassOther, "Registration: name exists twice", &ExistsError{Name: "CodeTwo Backup Exchange", Found: []string{"3c3c0000-1111-4222-8333-444455556666, registered 2026-02-03", "4d4d0000-1111-4222-8333-444455556666, registered 2026-09-13"}}, signingIn("browser"))
+	add(ClassCheck, "Registration: not everywhere, saved", &ReplicationError{What: "the consent", Waited: 3 * time.Minute, Last: aadsts(700016)})
+	add(ClassCheck, "Registration: not everywhere, not saved", &ReplicationError{What: "the application", Waited: 90 * time.Second}, signingIn("browser"))
+	add(ClassOther, "Registration: unfinished", &UnfinishedError{Run: "01JDXQ5T0000000000000000AB", AppName: "CodeTwo Backup Exchange", Tenant: "contoso.onmicrosoft.com", Started: then.Add(-26 * time.Hour)}, signingIn("browser"))
+	add(ClassPolicy, "Registration: quota", &QuotaError{Err: graphAnswer(403, "Directory_QuotaExceeded", "x")}, signingIn("browser"))
+	add(ClassCheck, "Registration: no Exchange Online", &NoResourceError{Resource: "Office 365 Exchange Online"}, signingIn("browser"))
+	add(ClassOther, "Registration: lost answer", &LostAnswerError{What: "create the application", Tag: "c2conn:run:01jdxq5t0000000000000000ab", Err: &transport.Error{Kind: transport.KindCut, Host: "graph.microsoft.com"}}, signingIn("browser"))
+	add(ClassOther, "Registration: rollback", &RollbackError{Left: []string{"application CodeTwo Backup Exchange (2f1c9e1a-0b1c-4d2e-8f3a-5b6c7d8e77aa)", "its entry under Deleted applications"}, Err: denied("delete application")}, signingIn("browser"))
+	add(ClassUsage, "Registration: no mailbox named", &AccountNeededError{}, signingIn("app"))
+	add(ClassUsage, "Registration: administrator without mailbox", &AccountNeededError{Account: "helga@contoso.com"}, signingIn("browser"))
+
 	for _, e := range localRows() {
 		add(e.row.class, "Local: "+e.err.Error(), fmt.Errorf("doing it: %w", e.err))
 	}
@@ -209,12 +295,15 @@ type bug struct{}
 func (bug) Error() string { return "task ews stopped: index out of range" }
 func (bug) Bug() bool     { return true }
 
-func (k known) advise(t *testing.T) *Advice {
+func (k known) advise(t *testing.T) *Advice { return For(k.err, k.withFacts(t)) }
+
+// withFacts is what is known of the connection that the error concerns.
+func (k known) withFacts(t *testing.T) Facts {
 	f := contoso(t)
 	if k.facts != nil {
 		k.facts(&f)
 	}
-	return For(k.err, f)
+	return f
 }
 
 func TestEveryAdvice(t *testing.T) {
@@ -226,6 +315,9 @@ func TestEveryAdvice(t *testing.T) {
 		fmt.Fprintf(&out, "\n== %s (exit %d)\n%s", k.name, int(ClassOf(k.err)), text(a))
 		if got := ClassOf(k.err); got != k.class {
 			t.Errorf("%s: class %d, want %d", k.name, got, k.class)
+		}
+		if f := k.withFacts(t); judge(k.err, f).class != k.class { // exit codes are taken without facts
+			t.Errorf("%s: the facts change the class to %d", k.name, judge(k.err, f).class)
 		}
 		sound(t, k.name, a)
 	}

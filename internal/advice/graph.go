@@ -32,14 +32,14 @@ var graphRows = []graphEntry{
 		what:  "Microsoft Graph refused: the application lacks {permission}.",
 		short: "refused: a permission is missing",
 		why:   "The permission is not granted, or the token was issued before it was.",
-		next:  []string{"Add {permission} and press Grant admin consent: {permissions}", orAccept, consentSpreads, "{again}"},
+		next:  []string{"{grant}", "Or by hand: add {permission} and press Grant admin consent: {permissions}", consentSpreads, "{again}"},
 		link:  "https://learn.microsoft.com/graph/resolve-auth-errors", class: ClassCheck,
 	}},
 	{[]string{"PermissionScopeNotGranted"}, 0, row{
 		what:  "The token does not carry the permission {permission}.",
 		short: "the token does not carry the permission",
 		why:   "It was asked for without it. No role of yours changes that.",
-		next:  []string{"Add the permission and consent: {permissions}", "{again}"},
+		next:  []string{"{grant}", "Or add the permission and consent: {permissions}", "{again}"},
 		link:  "https://learn.microsoft.com/graph/resolve-auth-errors", class: ClassCheck,
 	}},
 	{[]string{"Authorization_IdentityNotFound"}, 0, row{
@@ -112,33 +112,28 @@ var graphRows = []graphEntry{
 	{[]string{"CredentialInvalidLifetimeAsPerAppPolicy"}, 0, row{
 		what:  "A policy of the tenant forbids credentials that live this long.",
 		short: "a policy forbids credentials that live this long",
-		why:   "An app management policy limits how long certificates or secrets may be valid.",
-		next:  []string{"Make a certificate with a shorter life, for instance a year:", "$ c2conn cert new --valid 365d", "{again}"},
-		link:  "https://learn.microsoft.com/graph/api/resources/applicationauthenticationmethodpolicy", class: ClassPolicy,
+		why:   "An application management policy limits how long certificates or secrets may be valid.",
+		next:  []string{"Run the same command again with --cert-days longest: c2conn then finds the longest life that the tenant takes.", "A certificate of your own has to be made anew, with a shorter life:", "$ c2conn cert new --valid 365d"},
+		link:  policyLink, class: ClassPolicy,
 	}},
 	{[]string{"CredentialTypeNotAllowedAsPerAppPolicy"}, 0, row{
 		what: "A policy of the tenant forbids this kind of credential.",
-		why:  "An app management policy allows no client secrets, or only certificates of a certain authority.",
-		next: []string{"Use a certificate instead of a client secret.", "If certificates are refused as well, ask for one from the authority that the policy names.", "{again}"},
-		link: "https://learn.microsoft.com/graph/api/resources/applicationauthenticationmethodpolicy", class: ClassPolicy,
+		why:  "An application management policy allows no client secrets, or only certificates of a certain authority.",
+		next: []string{"With --secret: run the same command again without it, and c2conn makes a certificate.", "If certificates are refused as well, ask for one of the authority that the policy names, and give it with --cert-file FILE."},
+		link: policyLink, class: ClassPolicy,
 	}},
 	{[]string{"SignInAudienceNotAllowedAsPerAppPolicy"}, 0, row{
 		what:  "A policy of the tenant allows only applications for this tenant alone.",
 		short: "a policy allows applications for this tenant only",
 		why:   "The registration names other account types as well.",
 		next:  []string{"Choose “Accounts in this organizational directory only” in the registration.", "{again}"},
-		link:  "https://learn.microsoft.com/graph/api/resources/applicationauthenticationmethodpolicy", class: ClassPolicy,
+		link:  policyLink, class: ClassPolicy,
 	}},
-	{[]string{"Directory_QuotaExceeded"}, 0, row{
-		what: "Your account has reached its limit of objects in Entra ID.",
-		why:  "Without an administrator's role an account may own 250 objects; deleted ones count for 30 days.",
-		next: []string{"Sign in as an administrator, or delete old applications for good (App registrations › Deleted applications).", "{again}"},
-		link: "https://learn.microsoft.com/entra/identity/users/directory-service-limits-restrictions", class: ClassPolicy,
-	}},
+	{[]string{"Directory_QuotaExceeded"}, 0, quotaRow},
 	{[]string{"Directory_ConcurrencyViolation"}, 0, row{
 		what: "Entra ID was changing the same object at the same time.",
-		why:  "Another program or person changed it in the same second.",
-		next: []string{"{again}"},
+		why:  "Another program or person changed it in the same second, and went on doing so while c2conn tried again.",
+		next: []string{"Wait a minute.", "{again}"},
 		link: "https://learn.microsoft.com/graph/errors", class: ClassOther,
 	}},
 }
@@ -148,14 +143,24 @@ var serviceManagementReference = row{
 	what:  "The tenant wants a service management reference for each application.",
 	short: "a service management reference is needed",
 	why:   "A policy requires the number of an entry in the organisation's service register.",
-	next:  []string{"Ask the tenant's administrators for the number.", "Enter it in the registration under Branding & properties, or register by hand.", "{again}"},
+	next:  []string{"Ask the tenant's administrators for the number.", "c2conn cannot give it, so register by hand and enter it under Branding & properties. This prints each step:", guide},
 	link:  "https://learn.microsoft.com/graph/api/resources/application", class: ClassPolicy,
 }
 
-func fromGraph(e *graph.Error, f Facts) judgement {
+// graphIDs are the code and ids of an answer.
+func graphIDs(e *graph.Error) judgement {
 	j := judgement{time: e.Time, trace: e.RequestID, correlation: e.ClientRequestID}
 	if e.Code != "" {
 		j.codes = []string{transport.CleanText(e.Code, 80)}
+	}
+	return j
+}
+
+func fromGraph(e *graph.Error, f Facts) judgement {
+	j := graphIDs(e)
+	if r, ok := adminRow(e, f); ok {
+		j.row = r
+		return j
 	}
 	if strings.Contains(e.Message, "ServiceManagementReference field is required") {
 		j.row = serviceManagementReference

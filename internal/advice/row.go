@@ -41,15 +41,28 @@ func (j judgement) advice(f Facts) *Advice {
 	if j.serviceAnswer != "" {
 		a.Why = strings.TrimSpace(a.Why + " The service said: “" + j.serviceAnswer + "”")
 	}
+	steps := make([]string, 0, len(j.next))
 	for _, step := range j.next {
-		if step == "{again}" {
-			a.Next = append(a.Next, f.again()...)
-			continue
+		switch step {
+		case "{again}":
+			steps = append(steps, f.again()...)
+		case "{grant}":
+			steps = append(steps, f.grant()...)
+		case "{anew}":
+			steps = append(steps, f.anew()...)
+		default:
+			steps = append(steps, step)
 		}
+	}
+	for _, step := range steps {
 		if strings.Contains(step, "{consentlink}") && f.consent() == "" {
 			continue
 		}
-		if step = strings.TrimSpace(fill.Replace(step)); step != "" {
+		step = strings.TrimSpace(fill.Replace(step))
+		if rest, other := strings.CutPrefix(step, "Or "); other && len(a.Next) == 0 {
+			step = capital(rest) // what it was the alternative to could not be told
+		}
+		if step != "" {
 			a.Next = append(a.Next, step)
 		}
 	}

@@ -35,12 +35,12 @@ func TestDocumentedCodesHaveARow(t *testing.T) {
 	for _, code := range []int{
 		90002, 900023, 90038, 900382, 900432, 90019, 50059, 50128, 50194, 9002332, 50020, 50034, 51004, 16000, 90072, 50014, 500208,
 		700016, 7000229, 500011, 650052, 650056, 650057, 65001, 65002, 65004, 65006, 90094, 90095, 90093, 90099,
-		50076, 50079, 50074, 50072, 50078, 50158, 53003, 53000, 53001, 53002, 530032, 530034, 530035, 53004, 53010, 53011, 50105,
+		50076, 50079, 50074, 50072, 50078, 50158, 53003, 53000, 53001, 530033, 50097, 53002, 530032, 530034, 530035, 53004, 53010, 53011, 50105,
 		7000112, 70001, 50053, 50055, 50144, 50057, 50126, 50196, 70016, 70018, 70019, 70043, 50173, 700082, 50011, 7000218, 700025,
 		7000215, 7000222, 700027, 50013, 500133, 700024, 1000031, 70011, 28002, 28003, 700022, 500021, 500022, 500212, 500213,
 		90033, 90006, 90090, 50033, 90024, 50000, 90055,
 	} {
-		if _, ok := entraRow(code); !ok {
+		if _, ok := entraRow(code, Facts{}); !ok {
 			t.Errorf("AADSTS%d has no row", code)
 		}
 	}
@@ -94,16 +94,86 @@ func TestServerTextIsStripped(t *testing.T) {
 		&ews.Error{Status: 401, Diagnostics: "2000099;" + nasty},
 		&WrongTenantError{Want: nasty, Got: nasty, Name: nasty},
 		&NoMailboxError{Purpose: nasty},
+		&RegistrationForbiddenError{Account: nasty, Roles: []string{nasty}},
+		&ConsentNeededError{Account: nasty, Roles: []Role{{Name: nasty}}},
+		&ExistsError{Name: nasty, Found: []string{nasty}},
+		&ReplicationError{What: nasty, Last: errors.New(nasty)},
+		&UnfinishedError{Run: nasty, AppName: nasty, Tenant: nasty},
+		&NoResourceError{Resource: nasty},
+		&LostAnswerError{What: nasty, Tag: nasty, Err: errors.New(nasty)},
+		&RollbackError{Left: []string{nasty}, Err: errors.New(nasty)},
+		&AccountNeededError{Account: nasty},
+		&entra.SignInTimeoutError{}, &entra.WrongTokenError{Reason: entra.OtherTenant, Got: nasty, Want: nasty},
 		errors.New(nasty),
 	} {
 		f := Facts{Account: nasty, Connection: nasty, TenantDomain: nasty, ClientID: nasty, Permission: nasty, Thumbprint: nasty}
 		a := For(err, f)
+		f.Login, f.Admin, f.Bootstrap = nasty, nasty, nasty
+		sound(t, fmt.Sprintf("%T, signing in", err), For(err, f))
+		if strings.ContainsRune(err.Error(), '\x1b') && strings.HasPrefix(fmt.Sprintf("%T", err), "*advice.") && ownText(err) {
+			t.Errorf("%T: %q", err, err)
+		}
 		sound(t, fmt.Sprintf("%T", err), a)
 		for _, s := range append([]string{a.What, a.Why}, a.Codes...) {
 			if len(s) > 2000 || strings.ContainsRune(s, '\x1b') || strings.ContainsRune(s, '\n') {
 				t.Errorf("%T: %q", err, s)
 			}
 		}
+	}
+}
+
+// ownText reports whether err belongs to a registration: its text goes to screens
+// as it is.
+func ownText(err error) bool {
+	_, ok := fromRegistration(err, Facts{})
+	return ok
+}
+
+// What left a registration behind is told before why it broke off, and whoever
+// cancelled is told just that.
+func TestRollbackComesFirst(t *testing.T) {
+	t.Parallel()
+	cause := &PolicyLifetimeError{}
+	if err := errors.Join(cause, &RollbackError{Left: []string{"x"}}); ClassOf(err) != ClassOther {
+		t.Errorf("class %d", ClassOf(err))
+	}
+	if err := (&LostAnswerError{Err: context.Canceled}); ClassOf(err) != ClassCancelled {
+		t.Errorf("class %d", ClassOf(err))
+	}
+	if err := fmt.Errorf("x: %w", &ReplicationError{Last: aadsts(7000222)}); ClassOf(err) != ClassCheck {
+		t.Errorf("class %d", ClassOf(err))
+	}
+}
+
+// The operations as internal/graph names them.
+func TestChangeOf(t *testing.T) {
+	t.Parallel()
+	for op, want := range map[string]change{
+		"read organization": changesNothing, "read user a@b": changesNothing, "read groups": changesNothing, "read mailbox settings": changesNothing, "": changesNothing,
+		"read application": looks, "list applications": looks, "list deleted applications": looks, "list the owners of an application": looks,
+		"list granted permissions": looks, "list service principals": looks, "read service principal": looks, "list the signed-in user's roles": looks,
+		"read the application management policy": looks, "read the signed-in user": looks,
+		"create application": registers, "create service principal": registers,
+		"set the certificates of an application": alters, "set the permissions that an application asks for": alters, "add a client secret": alters, "remove a client secret": alters,
+		"grant a permission": consents, "take a permission back": consents,
+		"delete application": deletes, "delete service principal": deletes, "purge from the deleted items": deletes,
+	} {
+		if got := changeOf(op); got != want {
+			t.Errorf("%q: %d, want %d", op, got, want)
+		}
+	}
+}
+
+// An id goes into a command only if it looks like one.
+func TestRunArgument(t *testing.T) {
+	t.Parallel()
+	for _, run := range []string{"", "x; rm -rf /", "01JDXQ5T00000000000000;;AB", strings.Repeat("A", 27)} {
+		if got := runArgument(run); got != "" {
+			t.Errorf("%q: %q", run, got)
+		}
+	}
+	if f := (Facts{TenantDomain: "x; rm"}); f.tenantArgument() != "TENANT" {
+		t.Error(f.tenantArgument())
 	}
 }
 
@@ -221,6 +291,17 @@ func TestFindingErrorsReadWell(t *testing.T) {
 		&MissingRolesError{Missing: []Role{{Name: "A"}, {Name: "B"}}}:                                "missing permissions: A, B",
 		&NotOfferedError{Kind: "sharepoint", Location: "online"}:                                     "checks for sharepoint connections (online) come with a later version",
 		&WrongTenantError{Want: "1", Got: "2"}:                                                       "the tenant is 2, the connection names 1",
+		&PolicyLifetimeError{Wanted: 1826 * 24 * time.Hour, Allowed: 24 * time.Hour}:                 "a policy of the tenant forbids a credential that lives 1826 days; 1 day may do",
+		&RegistrationForbiddenError{}:                                                                "the account may not register applications in this tenant",
+		&ConsentNeededError{Roles: []Role{{Name: "A"}, {Name: "B"}}}:                                 "waiting for an administrator's consent to A, B",
+		&ExistsError{Name: "X", Found: []string{"a", "b"}}:                                           "the tenant has 2 applications named “X” already",
+		&ExistsError{Name: "X"}: "the tenant has an application named “X” already",
+		&ReplicationError{What: "the consent", Waited: time.Minute, Last: errors.New("no")}: "the consent is not known everywhere in the tenant after 1m0s; last answer: no",
+		&UnfinishedError{Run: "R", AppName: "X", Tenant: "T"}:                               "the registration of “X” in T was interrupted and is not finished (run R)",
+		&NoResourceError{Resource: "Exchange"}:                                              "the tenant does not have Exchange",
+		&LostAnswerError{What: "create the application", Tag: "t"}:                          "no answer came to the request to create the application, so it may have been carried out (look for the tag t)",
+		&RollbackError{Left: []string{"a", "b"}, Err: errors.New("no")}:                     "not everything could be removed again: a; b: no",
+		&AccountNeededError{Account: "a@b"}:                                                 "a@b has no mailbox that the connection could be checked with",
 	} {
 		if err.Error() != want {
 			t.Errorf("%q, want %q", err, want)
