@@ -23,6 +23,8 @@ type NewOptions struct {
 	CommonName string   // required, at most 64 characters
 	Valid      Validity // zero: five years
 	Bits       int      // 2048 (also for 0), 3072 or 4096
+
+	Key *rsa.PrivateKey // made before; nil: a new one of Bits
 }
 
 // Generate makes an RSA key and a certificate signed by itself (SHA-256), for
@@ -49,9 +51,12 @@ func Generate(random io.Reader, now time.Time, o NewOptions) (Identity, error) {
 	if random == nil {
 		random = rand.Reader
 	}
-	key, err := rsa.GenerateKey(random, bits)
-	if err != nil {
-		return Identity{}, fmt.Errorf("the private key cannot be made: %w", err)
+	key := o.Key
+	if key == nil {
+		var err error
+		if key, err = rsa.GenerateKey(random, bits); err != nil {
+			return Identity{}, fmt.Errorf("the private key cannot be made: %w", err)
+		}
 	}
 	serial, err := serialNumber(random)
 	if err != nil {

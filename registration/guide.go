@@ -1,0 +1,238 @@
+package registration
+
+import (
+	"strings"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/cloud"
+	"github.com/c2conn/c2conn/internal/transport"
+)
+
+// GuideOptions says for whom a guide is made. All of it is optional but the cloud.
+type GuideOptions struct {
+	Cloud      cloud.Cloud
+	AppName    string // "" for the documented name of the kind
+	ClientID   string // of an application that exists already: makes the links lead to its own pages
+	TenantID   string // id or domain; in the links and commands
+	CanConnect bool   // c2conn has a command `new KIND` that uses the result
+
+	RequiredOnly bool // manifest and scripts leave out the permissions that the catalogue calls optional
+}
+
+// Guide is how an application is registered by hand: what an administrator does
+// in the Entra admin centre, in order. Text and Markdown are for people; the JSON
+// form is that of `c2conn app guide --format json`.
+type Guide struct {
+	Version string      `json:"version"` // of the catalogue
+	Kind    string      `json:"kind"`
+	AppName string      `json:"app_name"`
+	Cloud   string      `json:"cloud"`
+	Title   string      `json:"title"`
+	Intro   string      `json:"intro"`
+	Steps   []GuideStep `json:"steps"`
+	Command string      `json:"command,omitempty"` // uses the result; empty where c2conn cannot yet
+
+	Permissions []PermissionDocument `json:"permissions"`
+	Manifest    Manifest             `json:"manifest"`    // to paste into the Manifest page
+	Application ManifestApplication  `json:"application"` // the same as a whole application, for az rest
+}
+
+// GuideStep is one stage of the work.
+type GuideStep struct {
+	Title string      `json:"title"`
+	Items []GuideItem `json:"items"`
+}
+
+// GuideItem is one thing to do. Only Text is always there.
+type GuideItem struct {
+	Text        string               `json:"text"`
+	Link        string               `json:"link,omitempty"`    // the page where it is done
+	Command     string               `json:"command,omitempty"` // what to type
+	Permissions []PermissionDocument `json:"permissions,omitempty"`
+}
+
+// What stands in a command for an id that is not known yet.
+const (
+	clientIDHere = "CLIENT-ID"
+	tenantIDHere = "TENANT-ID"
+)
+
+// MakeGuide describes how an application for a kind of connection is registered
+// by hand, with the menu names of 2026; an unknown kind has no steps.
+//
+// Sources: learn.microsoft.com/entra/identity-platform/quickstart-register-app,
+// learn.microsoft.com/entra/identity/enterprise-apps/grant-admin-consent and
+// the pages of the catalogue.
+func MakeGuide(kind connections.Kind, o GuideOptions) Guide {
+	if AppName(kind) == "" {
+		return Guide{}
+	}
+	o = o.with(kind)
+	g := Guide{
+		Version: CatalogueVersion, Kind: string(kind), AppName: o.AppName, Cloud: o.Cloud.Name,
+		Title: "Register “" + o.AppName + "” by hand",
+		Intro: "For a connection of the kind " + string(kind) + ". You need a Global Administrator or a Privileged Role Administrator for step 3; " +
+			"the rest can also be done by an Application Administrator or a Cloud Application Administrator.",
+		Permissions: Document(kind).Kinds[0].Permissions,
+		Manifest:    MakeManifest(kind, o), Application: MakeApplication(kind, o),
+	}
+	g.Steps = append(g.Steps, o.register(), o.permissions(kind), o.consent(), o.credential(kind))
+	if Catalogue(kind)[0].Resource == Exchange {
+		g.Steps = append(g.Steps, GuideStep{"Let it use Exchange Web Services", []GuideItem{{
+			Text: "Since October 2026 Exchange Online lets only listed applications use Exchange Web Services, and they end there on 1 April 2027. " +
+				"The check “ews” of the connection says whether yours is blocked, and then prints the PowerShell that adds it to the list without dropping the others.",
+		}}})
+	}
+	use := GuideItem{Text: "Keep the client ID, the tenant ID and the certificate's thumbprint (or the file with the secret): the connection is made from them."}
+	if o.CanConnect {
+		g.Command = o.newCommand(kind)
+		use = GuideItem{Text: "The account is any user of the tenant with a mailbox. With a client secret, give --client-secret-file FILE instead of the thumbprint.", Command: g.Command}
+	}
+	g.Steps = append(g.Steps, GuideStep{"Make the connection", []GuideItem{use}})
+	return g
+}
+
+// with fills in what was left open.
+func (o GuideOptions) with(kind connections.Kind) GuideOptions {
+	// One line, so that it cannot leave the comment or the string it is put into.
+	if o.AppName = transport.CleanText(o.AppName, 120); o.AppName == "" {
+		o.AppName = AppName(kind)
+	}
+	for _, id := range []*string{&o.ClientID, &o.TenantID} {
+		if strings.Trim(*id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") != "" {
+			*id = "" // neither an id nor a domain: not for a command
+		}
+	}
+	return o
+}
+
+// page is a link to a page of the application once there is one, else to the list
+// of all applications. The paths are those of package cloud, and as undocumented.
+func (o GuideOptions) page(link func(cloud.Cloud, string) string) string {
+	if o.ClientID != "" {
+		return link(o.Cloud, o.ClientID)
+	}
+	return ""
+}
+
+func (o GuideOptions) register() GuideStep {
+	list := ""
+	if o.Cloud.Portal != "" {
+		list = o.Cloud.Portal + "/#view/Microsoft_AAD_RegisteredApps/ApplicationsListBlade"
+	}
+	return GuideStep{"Register the application", []GuideItem{
+		{Text: "In the Microsoft Entra admin centre open Entra ID › App registrations (in older menus: Identity › Applications › App registrations) and choose New registration.", Link: list},
+		{Text: "Name: " + o.AppName},
+		{Text: "Supported account types: Accounts in this organizational directory only. Leave Redirect URI empty. Choose Register."},
+		{Text: "From the Overview page copy Application (client) ID and Directory (tenant) ID. The Object ID between them is something else.", Link: o.page(cloud.Cloud.AppOverview)},
+	}}
+}
+
+func (o GuideOptions) permissions(kind connections.Kind) GuideStep {
+	step := GuideStep{"Add the permissions", []GuideItem{
+		{Text: "Open API permissions in the menu of the application.", Link: o.page(cloud.Cloud.AppPermissions)},
+	}}
+	for _, group := range byResource(Document(kind).Kinds[0].Permissions) {
+		way := "Add a permission › " + group[0].ResourceTitle() + " › Application permissions"
+		if group[0].Resource == string(Exchange) {
+			// Its tile of earlier years is gone from the Microsoft APIs.
+			way = "Add a permission › APIs my organization uses › search for “" + group[0].ResourceTitle() + "” › Application permissions"
+		}
+		step.Items = append(step.Items, GuideItem{Text: way + ". Tick these, then choose Add permissions:", Permissions: group})
+	}
+	step.Items = append(step.Items,
+		GuideItem{Text: "Or all at once, and where an API is not listed: open Manifest, replace the value of requiredResourceAccess by the one that this prints, and choose Save:", Command: "c2conn app guide " + string(kind) + " --format manifest" + o.flags()},
+		GuideItem{Text: "The delegated permission User.Read, which the page adds by itself, is not needed; remove it if you like."})
+	return step
+}
+
+// flags are those that make the same manifest again.
+func (o GuideOptions) flags() string {
+	if o.RequiredOnly {
+		return " --required-only"
+	}
+	return ""
+}
+
+// wants reports whether the application is to ask for a permission.
+func (o GuideOptions) wants(p PermissionDocument) bool { return p.Required || !o.RequiredOnly }
+
+func (o GuideOptions) consent() GuideStep {
+	step := GuideStep{"Grant admin consent", []GuideItem{{
+		Text: "On the page API permissions choose “Grant admin consent for …”, then Yes. Every line must show a green tick in the column Status. " +
+			"Without it the application has no permission at all. The roles Application Administrator and Cloud Application Administrator are enough for Exchange and SharePoint, not for Microsoft Graph.",
+	}}}
+	other := GuideItem{Text: "If you may not, a Global Administrator or a Privileged Role Administrator does it on the same page."}
+	if o.ClientID != "" && o.TenantID != "" {
+		other = GuideItem{Text: "If you may not, send this link to a Global Administrator or a Privileged Role Administrator. There is no secret in it.", Link: o.Cloud.AdminConsent(o.TenantID, o.ClientID)}
+	}
+	step.Items = append(step.Items, other)
+	return step
+}
+
+func (o GuideOptions) credential(kind connections.Kind) GuideStep {
+	//nolint:gosec // words about a secret, not one
+	secret := "Or a client secret: Certificates & secrets › Client secrets › New client secret; it lives at most 24 months. Copy the Value at once into a file that only you can read: " +
+		"it is shown once, and the Secret ID beside it is something else."
+	for _, p := range Catalogue(kind) {
+		if p.Resource == SharePoint {
+			secret += " SharePoint accepts applications with a certificate only." //nolint:gosec // words, no secret
+			break
+		}
+	}
+	return GuideStep{"Give it a credential; one is enough", []GuideItem{
+		{Text: "A certificate: make one here. Its private key never leaves c2conn's store; note the thumbprint.", Command: "c2conn cert new --name " + shellWord(o.AppName) + " --out c2conn.cer"},
+		{Text: "Or write out the public part of one that is in the store already:", Command: "c2conn cert export THUMBPRINT --out c2conn.cer"},
+		{Text: "Upload it: Certificates & secrets › Certificates › Upload certificate › c2conn.cer › Add. A tenant may limit how long certificates live; then make a shorter one, for example with --valid 365d.", Link: o.page(cloud.Cloud.AppCredentials)},
+		{Text: secret},
+	}}
+}
+
+func (o GuideOptions) newCommand(kind connections.Kind) string {
+	client, tenant, where := clientIDHere, tenantIDHere, ""
+	if o.ClientID != "" {
+		client = shellWord(o.ClientID)
+	}
+	if o.TenantID != "" {
+		tenant = shellWord(o.TenantID)
+	}
+	if o.Cloud.Name != cloud.Global && o.Cloud.Name != "" {
+		where = " --cloud " + shellWord(o.Cloud.Name)
+	}
+	return "c2conn new " + string(kind) + " --manual" + where + " --client-id " + client + " --tenant-id " + tenant + " --mailbox ACCOUNT --cert-thumbprint THUMBPRINT --name NAME"
+}
+
+// byResource splits permissions by service, in their order; the optional ones of
+// a service come with the others.
+func byResource(all []PermissionDocument) [][]PermissionDocument {
+	var groups [][]PermissionDocument
+next:
+	for _, p := range all {
+		for i := range groups {
+			if groups[i][0].Resource == p.Resource {
+				groups[i] = append(groups[i], p)
+				continue next
+			}
+		}
+		groups = append(groups, []PermissionDocument{p})
+	}
+	return groups
+}
+
+// shellWord makes s one word of a POSIX shell's command line. Words that need no
+// quotes stay as they are.
+//
+// Source: POSIX.1-2024, Shell Command Language, 2.2.2 Single-Quotes.
+func shellWord(s string) string {
+	plain := s != ""
+	for _, r := range s {
+		if r >= 0x80 || !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@,+", r) {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,242 @@
+package registration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/graph"
+)
+
+// Registered is a registration of the tenant that c2conn made, or that has one of
+// the documented names.
+type Registered struct {
+	AppID       string                 `json:"client_id"`
+	ObjectID    string                 `json:"object_id"`
+	PrincipalID string                 `json:"service_principal_id,omitempty"` // empty: it has none
+	Name        string                 `json:"name"`
+	Kind        connections.Kind       `json:"kind,omitempty"` // empty where it cannot be told
+	Ours        bool                   `json:"by_c2conn"`
+	Run         string                 `json:"run,omitempty"` // that made it
+	Created     time.Time              `json:"created,omitzero"`
+	Deleted     time.Time              `json:"deleted,omitzero"` // since when it is in the deleted items
+	Disabled    bool                   `json:"disabled"`
+	Credentials []RegisteredCredential `json:"credentials"`
+	Expires     time.Time              `json:"expires,omitzero"` // the end of the credential that lasts longest
+	Missing     []string               `json:"missing"`          // required permissions that nobody has consented to
+	UsedBy      []string               `json:"used_by"`          // saved connections
+	Err         string                 `json:"error,omitempty"`  // why its permissions are not known
+}
+
+// RegisteredCredential is a certificate or a client secret of a registration.
+type RegisteredCredential struct {
+	Type       string    `json:"type"` // certificate or client-secret
+	Name       string    `json:"name,omitempty"`
+	Thumbprint string    `json:"thumbprint,omitempty"`
+	NotAfter   time.Time `json:"not_after,omitzero"`
+}
+
+// sideBySide is how many registrations are read at a time.
+const sideBySide = 6
+
+// List finds the registrations of the tenant, newest first, those in the deleted
+// items last. saved are this computer's connections. Errors: *graph.Error.
+func List(ctx context.Context, admin Admin, saved []connections.Entry) ([]Registered, error) {
+	apps, deleted, services, err := listAll(ctx, admin.Graph)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Registered, len(apps))
+	turns := make(chan struct{}, sideBySide)
+	var all sync.WaitGroup
+	for i, a := range apps {
+		list[i] = registered(a)
+		all.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			list[i].readConsent(ctx, admin.Graph, services)
+		})
+	}
+	all.Wait()
+	for _, a := range deleted {
+		if r := registered(a); r.Ours {
+			list = append(list, r)
+		}
+	}
+	for i := range list {
+		list[i].usedBy(admin.Claims.TenantID, saved)
+	}
+	slices.SortStableFunc(list, func(a, b Registered) int {
+		if a.Deleted.IsZero() != b.Deleted.IsZero() {
+			if a.Deleted.IsZero() {
+				return -1
+			}
+			return 1
+		}
+		return b.Created.Compare(a.Created)
+	})
+	return list, ctx.Err()
+}
+
+// listAll reads, side by side, the applications and what is needed to judge them.
+func listAll(ctx context.Context, g directory) (apps, deleted []graph.Application, services map[string]graph.ServicePrincipal, err error) {
+	var resources []string
+	for _, kind := range connections.Kinds() {
+		for _, p := range Catalogue(kind) {
+			if !slices.Contains(resources, p.ResourceAppID) {
+				resources = append(resources, p.ResourceAppID)
+			}
+		}
+	}
+	kinds := connections.Kinds()
+	found, errs := make([][]graph.Application, len(kinds)+1), make([]error, len(kinds)+3)
+	var all sync.WaitGroup
+	for i, kind := range kinds {
+		all.Go(func() { found[i], errs[i] = g.ApplicationsByName(ctx, AppName(kind)) })
+	}
+	n := len(kinds)
+	all.Go(func() { found[n], errs[n] = g.ApplicationsByTag(ctx, tagOurs) })
+	all.Go(func() {
+		// Fewer may see the deleted items; the others are worth showing without them.
+		if deleted, errs[n+1] = g.DeletedApplications(ctx); denied(errs[n+1]) {
+			errs[n+1] = nil
+		}
+	})
+	all.Go(func() {
+		var s graph.Survey
+		s, errs[n+2] = g.Survey(ctx, graph.SurveyRequest{Resources: resources})
+		services = s.Resources
+	})
+	all.Wait()
+	for _, list := range found {
+		for _, a := range list {
+			if !slices.ContainsFunc(apps, func(b graph.Application) bool { return a.ObjectID == b.ObjectID }) {
+				apps = append(apps, a)
+			}
+		}
+	}
+	return apps, deleted, services, errors.Join(errs...)
+}
+
+func registered(a graph.Application) Registered {
+	e := existing(a)
+	r := Registered{
+		AppID: a.AppID, ObjectID: a.ObjectID, Name: a.DisplayName, Kind: kindOf(a), Ours: e.Ours, Run: e.Run, Created: a.Created, Deleted: a.Deleted,
+		Disabled: a.Disabled || a.DisabledByMicrosoft != "", Credentials: []RegisteredCredential{}, Missing: []string{}, UsedBy: []string{},
+	}
+	for _, k := range a.Keys {
+		r.Credentials = append(r.Credentials, RegisteredCredential{Type: connections.TypeCertificate, Name: k.DisplayName, Thumbprint: k.Thumbprint, NotAfter: k.End})
+	}
+	for _, s := range a.Secrets {
+		r.Credentials = append(r.Credentials, RegisteredCredential{Type: connections.TypeClientSecret, Name: s.DisplayName, NotAfter: s.End})
+	}
+	for _, c := range r.Credentials {
+		if c.NotAfter.After(r.Expires) {
+			r.Expires = c.NotAfter
+		}
+	}
+	return r
+}
+
+// kindOf tells the kind by the tag, else by the documented name.
+func kindOf(a graph.Application) connections.Kind {
+	for _, byTag := range []bool{true, false} {
+		for _, kind := range connections.Kinds() {
+			if byTag && slices.Contains(a.Tags, tagKind(kind)) || !byTag && strings.EqualFold(a.DisplayName, AppName(kind)) {
+				return kind
+			}
+		}
+	}
+	return ""
+}
+
+// readConsent compares what was granted with what the kind requires.
+func (r *Registered) readConsent(ctx context.Context, g directory, services map[string]graph.ServicePrincipal) {
+	sp, err := g.ServicePrincipal(ctx, r.AppID)
+	var have []graph.Assignment
+	if err == nil {
+		r.PrincipalID = sp.ObjectID
+		have, err = g.Assignments(ctx, sp.ObjectID)
+	} else if notFound(err) {
+		err = nil // nobody can have consented
+	}
+	if err != nil {
+		r.Err = err.Error()
+		return
+	}
+	for _, p := range Catalogue(r.Kind) {
+		role, found := findRole(services[p.ResourceAppID], p.Role)
+		if p.Required && !(found && isGranted(have, services[p.ResourceAppID].ObjectID, role.ID)) {
+			r.Missing = append(r.Missing, p.Role)
+		}
+	}
+}
+
+func (r *Registered) usedBy(tenant string, saved []connections.Entry) {
+	for _, e := range saved {
+		c := e.Connection
+		if e.Err == nil && strings.EqualFold(c.Registration.ClientID, r.AppID) && (tenant == "" || c.Tenant.ID == "" || strings.EqualFold(c.Tenant.ID, tenant)) {
+			r.UsedBy = append(r.UsedBy, c.Name)
+		}
+	}
+}
+
+var errNotOurs = errors.New("it is neither made by c2conn nor does it have one of the documented names")
+
+// Delete moves a registration, named by its client id, to the deleted items, with
+// purge it removes it for good, also one that was deleted before. Only one that
+// c2conn made or that has a documented name is touched.
+//
+// Errors: *graph.Error, with status 404 where there is none.
+func Delete(ctx context.Context, admin Admin, appID string, purge bool) error {
+	g := admin.Graph
+	a, err := g.ApplicationByAppID(ctx, appID)
+	gone := notFound(err)
+	if gone {
+		deleted, e := g.DeletedApplications(ctx)
+		if e != nil {
+			return errors.Join(err, e)
+		}
+		i := slices.IndexFunc(deleted, func(d graph.Application) bool { return strings.EqualFold(d.AppID, appID) })
+		switch {
+		case i < 0:
+			return err
+		case !purge:
+			return fmt.Errorf("“%s” was deleted before and lies in the deleted items; to remove it for good: --purge", deleted[i].DisplayName)
+		}
+		a, err = deleted[i], nil
+	}
+	if err != nil {
+		return err
+	}
+	if r := registered(a); !r.Ours && r.Kind == "" {
+		return fmt.Errorf("“%s” (client id %s) is not deleted by c2conn: %w", a.DisplayName, a.AppID, errNotOurs)
+	}
+	principal := ""
+	if !gone {
+		if purge {
+			if sp, err := g.ServicePrincipal(ctx, appID); err == nil {
+				principal = sp.ObjectID
+			}
+		}
+		if err := g.DeleteApplication(ctx, a.ObjectID); err != nil {
+			return err
+		}
+	}
+	if !purge {
+		return nil
+	}
+	if principal != "" {
+		err = g.PurgeDeleted(graph.Fresh(ctx, time.Minute), principal)
+	}
+	limit := time.Duration(0)
+	if !gone {
+		limit = DefaultConsistency
+	}
+	return errors.Join(err, g.PurgeDeleted(graph.Fresh(ctx, limit), a.ObjectID))
+}
