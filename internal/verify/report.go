@@ -67,9 +67,10 @@ func (r Report) Verification(at time.Time) connections.Verification {
 //
 //	3 when Entra ID refused a token,
 //	6 when all failures are policies of the tenant (EWS blocked),
-//	4 when the permissions check says that nobody has consented to anything,
+//	4 when the permissions check says that nobody has consented to anything, or
+//	  when a connection that waits for consent still lacks permissions,
 //	5 in all other cases.
-func verdict(ctx context.Context, results []task.Result) (string, advice.Class) {
+func verdict(ctx context.Context, results []task.Result, waiting bool) (string, advice.Class) {
 	failed, policies := 0, 0
 	refused, consent, cancelled := false, false, false
 	for _, r := range results {
@@ -81,6 +82,10 @@ func verdict(ctx context.Context, results []task.Result) (string, advice.Class) 
 		}
 		failed++
 		class := advice.ClassOf(r.Err)
+		var missing *advice.MissingRolesError
+		if waiting && r.ID == idPermissions && errors.As(r.Err, &missing) {
+			consent = true
+		}
 		token := strings.HasPrefix(r.ID, tokenPrefix)
 		switch {
 		case class == advice.ClassPolicy:

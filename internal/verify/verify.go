@@ -29,6 +29,10 @@ type Options struct {
 	Limit time.Duration   // time limit of each check; 0 means 30 s
 
 	Parallel int // how many checks run side by side; 0 means all that can
+
+	// Fresh is for an application that was registered a moment ago: for so long a check
+	// is repeated whose failure shows that a service has not heard of it yet.
+	Fresh time.Duration
 }
 
 // Target is what is verified: a connection (it need not be saved yet), the
@@ -37,6 +41,7 @@ type Target struct {
 	Connection connections.Connection
 	Credential entra.Credential
 	Cloud      cloud.Cloud
+	App        *entra.App // with the tokens that it has; nil for a new one
 }
 
 // Titles returns the checks of a kind in their order, with id and title and
@@ -72,8 +77,8 @@ func Run(ctx context.Context, o Options, target Target, listen func(task.Event))
 	s := newSubject(o, target)
 	tasks := make([]task.Task, len(checks))
 	for i, check := range checks {
-		tasks[i] = task.Task{ID: check.id, Title: check.title, Needs: check.needs, After: check.after, Limit: o.Limit,
-			Run: func(ctx context.Context) task.Result { return check.run(s, ctx) }}
+		tasks[i] = task.Task{ID: check.id, Title: check.title, Needs: check.needs, After: check.after, Limit: max(o.Limit, o.Fresh),
+			Run: func(ctx context.Context) task.Result { return s.settled(ctx, check) }}
 	}
 	most := o.Parallel
 	if most <= 0 {
@@ -81,7 +86,7 @@ func Run(ctx context.Context, o Options, target Target, listen func(task.Event))
 	}
 	results := task.RunAtMost(ctx, most, o.Clock.Now, tasks, listen)
 	report := Report{Results: results, Found: s.foundSoFar()}
-	report.State, report.Class = verdict(ctx, results)
+	report.State, report.Class = verdict(ctx, results, c.Verification.State == connections.StateWaiting)
 	return report
 }
 
@@ -109,6 +114,9 @@ func newSubject(o Options, target Target) *subject {
 		tenant = c.Tenant.Domain
 	}
 	s.app = sync.OnceValues(func() (*entra.App, error) {
+		if target.App != nil {
+			return target.App, nil
+		}
 		return entra.NewApp(entra.AppOptions{
 			Cloud: target.Cloud, TenantID: tenant, ClientID: c.Registration.ClientID,
 			Credential: target.Credential, HTTP: o.HTTP, Now: o.Clock.Now,
