@@ -24,6 +24,12 @@ type Outcome struct {
 	Verified   bool
 	Notes      []string // what the user should know about how the credential is kept
 
+	// Of automatic registration only.
+	Steps   []task.Result             // what became of registration.Steps
+	Run     string                    // names the registration until the connection is saved
+	Waiting bool                      // an administrator has to consent to Missing
+	Missing []registration.Permission // not consented to so far
+
 	keep func(context.Context) (kept, error)
 }
 
@@ -38,12 +44,17 @@ func flowTasks(kind connections.Kind, a Answers) []task.Task {
 	return verify.Titles(kind, connections.Location(a.Get(keyLocation)))
 }
 
-// Configure verifies the connection that the answers describe. It changes nothing,
-// neither in the tenant nor on this machine. Answers that are missing or wrong
-// give a *ProblemsError; failed checks are not an error but part of the outcome.
+// Configure verifies the connection that the answers describe; with automatic
+// registration it carries out the plan before. In all other cases it changes
+// nothing, neither in the tenant nor on this machine. Answers that are missing or
+// wrong give a *ProblemsError, a registration that broke off after it had begun a
+// *HalfwayError; failed checks are not an error but part of the outcome.
 func (s *Session) Configure(ctx context.Context, listen func(task.Event)) (*Outcome, error) {
 	if problems := s.Ready(); len(problems) > 0 {
 		return nil, &ProblemsError{Problems: problems}
+	}
+	if s.Automatic() {
+		return s.configureAuto(ctx, listen)
 	}
 	a := s.answersInForce()
 	cl, err := s.Env.Clouds.Find(a.Get(keyCloud))
@@ -249,5 +260,10 @@ func (s *Session) Save(ctx context.Context, out *Outcome) (connections.Connectio
 		return connections.Connection{}, err
 	}
 	out.Connection = saved
+	if out.Run != "" {
+		// The profile is the record now. Should this fail, the next look at the journals
+		// finds the connection and drops the journal.
+		_ = s.registrar(cloud.Cloud{}).Finish(context.WithoutCancel(ctx), out.Run)
+	}
 	return saved, nil
 }

@@ -19,6 +19,24 @@ const (
 	keySecret       = "client_secret"
 	keyReference    = "credential_ref"
 	keyName         = "name"
+	keyLogin        = "login"
+	keyAccessToken  = "access_token" //nolint:gosec // the name of a field
+	keyBootstrap    = "bootstrap_client_id"
+	keyLoginClient  = "login_client_id"
+	keyLoginCert    = "login_cert_file"
+	keyLoginPass    = "login_cert_password" //nolint:gosec // the name of a field
+	keyLoginSecret  = "login_secret"
+	keyAppName      = "app_name"
+	keyNewCred      = "new_credential" //nolint:gosec // the name of a field
+	keyCertDays     = "cert_days"
+	keyIfExists     = "if_exists"
+	keyUseApp       = "use_app"
+)
+
+// The ways of registering, values of the field "registration".
+const (
+	byAuto = "auto"
+	byHand = "manual"
 )
 
 // The ways to prove the application's identity, values of the field "credential".
@@ -30,7 +48,7 @@ const (
 )
 
 // Exchange is the flow of "new exchange": the Exchange connection wizard of seed
-// 002, Microsoft 365 with manual registration.
+// 002, Microsoft 365 with both ways of registering.
 func Exchange() *Flow {
 	return &Flow{
 		Kind:  connections.Exchange,
@@ -45,7 +63,10 @@ func Exchange() *Flow {
 					Unavailable: "comes with a later version of c2conn"},
 			),
 			registrationStep(),
-			detailsStep("Dedicated application account", "Address of any user with a mailbox in the tenant."),
+			signInStep(),
+			applicationStep(connections.Exchange, accountField("Dedicated application account", "Address of any user with a mailbox in the tenant.")),
+			planStep(),
+			detailsStep(accountField("Dedicated application account", "Address of any user with a mailbox in the tenant.")),
 			configurationStep("exchange"),
 		},
 	}
@@ -62,15 +83,23 @@ func locationStep(options ...Option) Step {
 				Options: Fixed(options...),
 				Default: func(*Env, Answers) string { return string(connections.Online) },
 			},
-			{
-				Key: keyCloud, Title: "Microsoft cloud", Input: Choice,
-				Help:    "global fits unless your admin centre's address ends in .us or .cn.",
-				Options: cloudOptions,
-				Default: func(*Env, Answers) string { return "global" },
-				When:    []Cond{Is(keyLocation, string(connections.Online))},
-			},
+			onlineOnly(cloudField()),
 		},
 	}
+}
+
+func cloudField() Field {
+	return Field{
+		Key: keyCloud, Title: "Microsoft cloud", Input: Choice,
+		Help:    "global fits unless your admin centre's address ends in .us or .cn.",
+		Options: cloudOptions,
+		Default: func(*Env, Answers) string { return "global" },
+	}
+}
+
+func onlineOnly(f Field) Field {
+	f.When = []Cond{Is(keyLocation, string(connections.Online))}
+	return f
 }
 
 func cloudOptions(env *Env) []Option {
@@ -87,39 +116,69 @@ func cloudOptions(env *Env) []Option {
 func registrationStep() Step {
 	return Step{
 		ID: "registration", Title: "Application registration",
-		Help: "An application in Microsoft Entra ID is what signs in to your tenant. Manual: you have registered it yourself in the Entra admin centre " +
-			"(App registrations, New registration), gave it the application permissions and granted admin consent; the next step asks for its details.",
+		Help: "An application in Microsoft Entra ID is what signs in to your tenant. Automatic: you sign in as an administrator and c2conn registers it, after " +
+			"showing what it will change. Manual: you have registered it yourself in the Entra admin centre (c2conn app guide shows how), gave it the " +
+			"application permissions and granted admin consent; the next step asks for its details.",
 		When: []Cond{Is(keyLocation, string(connections.Online))},
 		Fields: []Field{{
 			Key: keyRegistration, Title: "How is the application registered?", Input: Choice, Flag: "-",
 			Options: Fixed(
-				Option{Value: "auto", Flag: "auto", Title: "Automatic registration", Help: "Sign in as an administrator; c2conn registers the application.",
-					Unavailable: "comes with a later version of c2conn; choose manual"},
-				Option{Value: "manual", Flag: "manual", Title: "Manual registration", Help: "You registered the application; c2conn uses it."},
+				Option{Value: byAuto, Flag: "auto", Title: "Automatic registration", Help: "Sign in as an administrator; c2conn registers the application."},
+				Option{Value: byHand, Flag: "manual", Title: "Manual registration", Help: "You registered the application; c2conn uses it."},
 			),
-			Default: func(*Env, Answers) string { return "manual" },
+			Default: func(_ *Env, a Answers) string {
+				if a.Has(keyClientID) {
+					return byHand
+				}
+				return byAuto
+			},
 		}},
-		Notice: func(Answers) string {
-			return "An application that you registered stays in Entra ID when the connection is deleted. " +
-				"To avoid duplicates, use one registration again rather than making another for each connection."
+		Notice: func(a Answers) string {
+			if a.Get(keyRegistration) == byHand {
+				return "An application that you registered stays in Entra ID when the connection is deleted. " +
+					"To avoid duplicates, use one registration again rather than making another for each connection."
+			}
+			return "It takes the role Global Administrator, or Privileged Role Administrator where users may register applications. The application stays in " +
+				"Entra ID when the connection is deleted (c2conn app delete removes it). One that exists already is found and can be used again."
 		},
 	}
 }
 
-func detailsStep(accountTitle, accountHelp string) Step {
-	certificate := []Cond{Is(keyCredential, byFile, byReference)}
+// accountField asks for the dedicated account. Whoever registers automatically
+// may leave it out: the signed-in administrator's own mailbox does.
+func accountField(title, help string) Field {
+	return Field{Key: keyAccount, Title: title, Help: help, Example: "admin@contoso.com", Check: checkAddress,
+		Default:      func(_ *Env, a Answers) string { return a.Get(foundMailbox) },
+		OptionalWhen: []Cond{Is(keyRegistration, byAuto), Is(foundSame, "")}} // until it is known whether the administrator has a mailbox
+}
+
+// tenantField asks for the tenant; an administrator who signs in names it by doing so.
+func tenantField(help string) Field {
+	return Field{Key: keyTenantID, Title: "Tenant ID or domain", Help: help, Example: "contoso.onmicrosoft.com", Check: checkTenant, Lookup: lookupTenant,
+		OptionalWhen: []Cond{Is(keyRegistration, byAuto)}}
+}
+
+func certFileField(when ...Cond) Field {
+	return Field{Key: keyCertFile, Title: "Certificate file", Help: "PFX (.pfx, .p12) or PEM with the certificate and its private key.", Example: "~/c2conn.pfx",
+		Input: Path, Lookup: lookupCertFile, When: when}
+}
+
+func certPasswordField(when ...Cond) Field {
+	return Field{Key: keyCertPassword, Title: "Password of the certificate file", Help: "Empty if it has none.", Input: Secret, Optional: true, When: when}
+}
+
+func detailsStep(account Field) Step {
 	return Step{
 		ID: "details", Title: "Application details",
 		Help: "Everything asked here stands in the Entra admin centre under App registrations, your application. Overview shows the Application (client) ID " +
 			"and the Directory (tenant) ID; Certificates & secrets shows the certificate's thumbprint. A certificate needs an RSA key of 2048 bits or more. " +
 			"A client secret's value is shown there once, right after it was made; the Secret ID beside it is something else.",
-		When: []Cond{Is(keyLocation, string(connections.Online)), Is(keyRegistration, "manual")},
+		When: []Cond{Is(keyLocation, string(connections.Online)), Is(keyRegistration, byHand)},
 		Fields: []Field{
-			{Key: keyAccount, Title: accountTitle, Help: accountHelp, Example: "admin@contoso.com", Check: checkAddress},
+			account,
 			{Key: keyClientID, Title: "Client ID", Help: "Entra admin centre › App registrations › Overview: Application (client) ID.",
 				Example: "00000000-0000-0000-0000-000000000000", Check: checkClientID},
-			{Key: keyTenantID, Title: "Tenant ID or domain", Help: "Same page: Directory (tenant) ID; or a domain of the tenant.",
-				Example: "contoso.onmicrosoft.com", Check: checkTenant, Lookup: lookupTenant},
+			tenantField("Same page: Directory (tenant) ID; or a domain of the tenant."),
 			{Key: keyCredential, Title: "Prove the application's identity with", Input: Choice, Flag: "-",
 				Help: "One is enough: a certificate (better) or a client secret.",
 				Options: Fixed(
@@ -131,13 +190,12 @@ func detailsStep(accountTitle, accountHelp string) Step {
 			{Key: keyThumbprint, Title: "Certificate thumbprint", Help: "As shown under Certificates & secrets; spaces and colons do not matter.",
 				Example: "AB12 CD34 …", Check: checkThumbprint, Lookup: lookupThumbprint, Suggest: suggestThumbprints,
 				When: []Cond{Is(keyCredential, byThumbprint)}},
-			{Key: keyCertFile, Title: "Certificate file", Help: "PFX (.pfx, .p12) or PEM with the certificate and its private key.", Example: "~/c2conn.pfx",
-				Input: Path, Lookup: lookupCertFile, When: []Cond{Is(keyCredential, byFile)}},
+			certFileField(Is(keyCredential, byFile)),
 			{Key: keySecret, Title: "Client secret", Help: "Its value; Entra shows it only once, right after it was made.", Input: Secret,
 				CheckSecret: checkClientSecret, When: []Cond{Is(keyCredential, bySecret)}},
 			{Key: keyReference, Title: "Where it is kept", Help: "file:PATH, env:NAME or exec:COMMAND; holds a certificate with key (PFX, PEM) or a client secret.",
 				Example: "exec:pass show c2conn", Check: checkReference, Lookup: lookupReference, When: []Cond{Is(keyCredential, byReference)}},
-			{Key: keyCertPassword, Title: "Password of the certificate file", Help: "Empty if it has none.", Input: Secret, Optional: true, When: certificate},
+			certPasswordField(Is(keyCredential, byFile, byReference)),
 		},
 		Notice: func(a Answers) string {
 			switch a.Get(keyCredential) {
@@ -155,7 +213,7 @@ func configurationStep(suffix string) Step {
 	return Step{
 		ID: ConfigurationStep, Title: "Configuration",
 		Help: "Configure checks everything that the connection needs, side by side: the certificate, a token for each service, the permissions in it, " +
-			"and one real request to each service. Nothing in your tenant is changed. Finish saves the connection.",
+			"and one real request to each service. With automatic registration it first carries out the plan; else nothing in your tenant is changed. Finish saves the connection.",
 		Fields: []Field{{
 			Key: keyName, Title: "Name of the connection", Help: "What you will type later: c2conn verify NAME.", Example: "contoso-exchange",
 			Check: checkName, Lookup: lookupName,

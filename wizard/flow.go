@@ -59,6 +59,10 @@ type Field struct {
 	Optional bool
 	When     []Cond // all must hold for the field to be asked
 
+	OptionalWhen []Cond // where set, no answer is needed while all hold
+	ScriptOnly   bool   // a flag and a variable only; the dialogues do not ask
+	Unless       []Cond // where set, they do ask while all hold
+
 	// Default proposes a value. It must not wait for anything.
 	Default func(*Env, Answers) string
 	// Check cleans a value and says what is wrong with it, without any I/O.
@@ -132,7 +136,19 @@ type Step struct {
 	// Notice is a warning or hint that stands above or beneath the fields; the
 	// seeds' warnings live here. It may depend on the answers.
 	Notice func(Answers) string
+	// Action, unless empty, has to be done to leave the step forwards.
+	Action Action
 }
+
+// Action is something that a step does beyond asking.
+type Action string
+
+// The actions. A SignIn step leads an administrator through Session.SignIn. A
+// ShowPlan step shows Session.Plan, and going on means agreeing to it.
+const (
+	SignIn   Action = "sign-in"
+	ShowPlan Action = "plan"
+)
 
 // Flow leads from nothing to a saved connection of one kind. Its last step is
 // always the one that runs Configure.
@@ -146,8 +162,21 @@ type Flow struct {
 // ConfigurationStep is the ID of every flow's last step.
 const ConfigurationStep = "configuration"
 
-// Fields lists every field of the flow in order.
+// Fields lists every field of the flow in order, one that several steps ask for
+// once.
 func (f *Flow) Fields() []Field {
+	var all []Field
+	for _, x := range f.variants() {
+		if !slices.ContainsFunc(all, func(y Field) bool { return y.Key == x.Key }) {
+			all = append(all, x)
+		}
+	}
+	return all
+}
+
+// variants lists the fields of all steps. Those with one key are the same question
+// at different places of the way; they differ in their conditions only.
+func (f *Flow) variants() []Field {
 	var all []Field
 	for _, s := range f.Steps {
 		all = append(all, s.Fields...)
@@ -155,7 +184,7 @@ func (f *Flow) Fields() []Field {
 	return all
 }
 
-// Field returns the field with that key.
+// Field returns the field with that key, the first of its variants.
 func (f *Flow) Field(key string) (Field, bool) {
 	for _, s := range f.Steps {
 		if i := slices.IndexFunc(s.Fields, func(x Field) bool { return x.Key == key }); i >= 0 {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/certs"
-	"github.com/c2conn/c2conn/internal/task"
 )
 
 // PlainOptions are what the plain dialogue needs of the world.
@@ -22,7 +21,8 @@ type PlainOptions struct {
 	// ReadPassword reads a line without showing it; nil: a secret is a line of In
 	// like any other. After ctx has ended it gets half a second to come back.
 	ReadPassword func(prompt string) (connections.Secret, error)
-	Now          func() time.Time // nil: the session's clock
+	Copy         func(text string) error // to the clipboard; nil when there is none
+	Now          func() time.Time        // nil: the session's clock
 }
 
 // plain is the dialogue for screen readers and plain terminals: one question a
@@ -33,13 +33,15 @@ type plain struct {
 	in     *bufio.Reader
 	out    io.Writer
 	secret func(prompt string) (connections.Secret, error)
+	copy   func(text string) error
 	now    func() time.Time
+	deeds
 
-	configure func(context.Context, *Session, func(task.Event)) (*Outcome, error)
-	save      func(context.Context, *Session, *Outcome) error
-
-	step   string // announced last
-	notice string // said last
+	reading chan lineRead // a line that is being read, see readLine
+	step    string        // announced last
+	notice  string        // said last
+	clean   *cleanup      // the removal of an unfinished registration, once it is wanted
+	turned  bool          // the other way of signing in was offered
 }
 
 // errBack is the answer "back".
@@ -47,22 +49,18 @@ var errBack = errors.New("back")
 
 // RunPlain leads the user through the session line by line and saves the
 // connection through s.Save when the user says so. It returns ErrCancelled when
-// ctx ends or the user leaves, and ErrInputEnded when there are no more lines.
+// ctx ends or the user leaves, and ErrInputEnded when there are no more lines;
+// either inside a *HalfwayError when a registration was begun that stays in the
+// tenant.
 func RunPlain(ctx context.Context, s *Session, o PlainOptions) (*Outcome, error) {
-	return newPlain(ctx, s, o).dialogue()
+	out, err := newPlain(ctx, s, o).dialogue()
+	return out, s.left(err)
 }
 
 func newPlain(ctx context.Context, s *Session, o PlainOptions) *plain {
-	p := &plain{ctx: ctx, s: s, in: bufio.NewReader(o.In), out: o.Out, secret: o.ReadPassword, now: o.Now}
+	p := &plain{ctx: ctx, s: s, in: bufio.NewReader(o.In), out: o.Out, secret: o.ReadPassword, copy: o.Copy, now: o.Now, deeds: realDeeds()}
 	if p.now == nil {
 		p.now = s.Env.Clock.Now
-	}
-	p.configure = func(ctx context.Context, s *Session, listen func(task.Event)) (*Outcome, error) {
-		return s.Configure(ctx, listen)
-	}
-	p.save = func(ctx context.Context, s *Session, out *Outcome) error {
-		_, err := s.Save(ctx, out)
-		return err
 	}
 	return p
 }
@@ -71,7 +69,13 @@ func newPlain(ctx context.Context, s *Session, o PlainOptions) *plain {
 func (p *plain) dialogue() (*Outcome, error) {
 	p.say("c2conn: %s.", p.s.Flow.Title)
 	p.say("Each question is one line. Enter accepts what stands in brackets. Type help for an explanation, back for the previous question, Ctrl-C to leave.")
+	if err := p.offerUnfinished(); err != nil {
+		return nil, err
+	}
 	at := 0
+	if p.s.begun() != "" { // on with it: the steps before the sign-in are answered
+		at = p.place(keyLogin)
+	}
 	for {
 		way := p.way()
 		if at >= len(way) {
@@ -84,11 +88,18 @@ func (p *plain) dialogue() (*Outcome, error) {
 		}
 		q := way[at]
 		p.announce(q.step)
-		switch err := p.question(q); {
+		err := p.ask(q)
+		var to *elsewhereError
+		switch {
+		case errors.As(err, &to):
+			at = p.place(to.key)
 		case errors.Is(err, errBack) && at == 0:
 			p.say("This is the first question.")
 		case errors.Is(err, errBack):
 			at--
+			if at > 0 && way[at].field.Key == lookFirst {
+				at-- // nothing is asked there
+			}
 		case err != nil:
 			return nil, err
 		default:
@@ -97,21 +108,47 @@ func (p *plain) dialogue() (*Outcome, error) {
 	}
 }
 
-// asked is one question and the step it belongs to.
+// asked is one question and the step it belongs to, or what a step does besides
+// asking: do is set then, and the field has no more than a key to come back to.
 type asked struct {
 	step  Step
 	field Field
+	do    func(Step) error
 }
+
+// elsewhereError says which question comes next.
+type elsewhereError struct{ key string }
+
+func (e *elsewhereError) Error() string { return "go to " + e.key }
+
+// lookFirst is the key of the look at the tenant before the plan's questions.
+const lookFirst = "look"
 
 // way lists the questions as the answers stand.
 func (p *plain) way() []asked {
 	var way []asked
 	for _, st := range p.s.Steps() {
+		if st.Action == ShowPlan {
+			way = append(way, asked{st, Field{Key: lookFirst}, p.lookAgain})
+		}
 		for _, f := range p.s.Asked(st) {
-			way = append(way, asked{st, f})
+			way = append(way, asked{step: st, field: f})
+		}
+		switch st.Action {
+		case SignIn:
+			way = append(way, asked{st, Field{Key: string(SignIn)}, p.signInStep})
+		case ShowPlan:
+			way = append(way, asked{st, Field{Key: string(ShowPlan)}, p.planStep})
 		}
 	}
 	return way
+}
+
+func (p *plain) ask(q asked) error {
+	if q.do != nil {
+		return q.do(q.step)
+	}
+	return p.question(q)
 }
 
 // place is where on the way the field with that key is asked; 0 when it is not.
@@ -310,7 +347,7 @@ func (p *plain) askSecret(q asked) error {
 // look-up reads it.
 func (p *plain) lookUp(f Field) error {
 	for _, key := range append([]string{f.Key}, dependents(f.Key)...) {
-		if g, ok := p.s.Flow.Field(key); !ok || !p.s.Answers.Has(key) || !p.s.answersInForce().holds(g.When) {
+		if g, ok := p.s.field(key); !ok || !p.s.Answers.Has(key) || !p.s.answersInForce().holds(g.When) {
 			continue
 		}
 		err := p.lookUpOne(key)

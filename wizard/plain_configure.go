@@ -3,11 +3,13 @@ package wizard
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/task"
+	"github.com/c2conn/c2conn/registration"
 )
 
 // finish configures and saves. It returns the outcome once it is saved, or else
@@ -18,7 +20,11 @@ func (p *plain) finish() (*Outcome, string, error) {
 	for _, t := range p.s.Tasks() {
 		titles = append(titles, t.Title)
 	}
-	p.say("\n%d checks will be run: %s. Nothing in your tenant is changed.", len(titles), strings.Join(titles, ", "))
+	if n := len(registration.Steps()); p.s.Automatic() {
+		p.say("\nConfigure carries out the plan: %s. Then %d checks are run: %s.", strings.Join(titles[:n], ", "), len(titles)-n, strings.Join(titles[n:], ", "))
+	} else {
+		p.say("\n%d checks will be run: %s. Nothing in your tenant is changed.", len(titles), strings.Join(titles, ", "))
+	}
 	if _, err := p.line(st, "Press Enter to configure: "); err != nil {
 		if errors.Is(err, errBack) {
 			return nil, keyName, nil
@@ -34,9 +40,26 @@ func (p *plain) finish() (*Outcome, string, error) {
 		if errors.As(err, &wrong) {
 			return nil, p.mend(wrong), nil
 		}
-		if err != nil {
+		var half *HalfwayError
+		if errors.As(err, &half) {
+			p.say("The registration broke off.")
+			p.advise(p.s.adviseSignIn(half.Err))
+			again, to, err := p.brokeOff(st, half)
+			if again {
+				continue
+			}
+			return nil, to, err
+		}
+		if days := p.s.allowance(err); days != "" {
+			p.advise(p.s.adviseSignIn(err))
+			if again, err := p.shorter(st, days); again {
+				continue
+			} else if err != nil {
+				return nil, "", err
+			}
+		} else if err != nil {
 			p.say("It broke off.")
-			p.advise(explain(err))
+			p.advise(p.s.adviseSignIn(err))
 		}
 		again, to, err := p.decide(st, out)
 		if !again {
@@ -77,6 +100,9 @@ func (p *plain) runOnce() (*Outcome, error) {
 	}
 	for _, note := range out.Notes {
 		p.say("Note: %s", spoken(note))
+	}
+	if out.Waiting {
+		p.waitForConsent(out)
 	}
 	return out, nil
 }
@@ -136,6 +162,10 @@ func (p *plain) decide(st Step, out *Outcome) (again bool, to string, err error)
 		switch {
 		case out == nil:
 			save, standard = "Save the connection: not available, as the checks did not come to an end", "2"
+		case out.Waiting:
+			save = "Save the connection as waiting for consent"
+		case !out.Verified && out.Run != "":
+			save = "Save the connection as registered, not verified"
 		case !out.Verified:
 			save, standard = "Save the connection as not verified", "2"
 		}
@@ -172,7 +202,9 @@ func (p *plain) decide(st Step, out *Outcome) (again bool, to string, err error)
 				return false, to, err
 			}
 		case "4":
-			return false, "", ErrCancelled
+			if err := p.abandon(st); !errors.Is(err, errBack) {
+				return false, "", err
+			}
 		default:
 			p.say("Please type a number from 1 to 4.")
 		}
@@ -181,7 +213,7 @@ func (p *plain) decide(st Step, out *Outcome) (again bool, to string, err error)
 
 // which asks for the answer to change; none with "back".
 func (p *plain) which(st Step) (string, error) {
-	way := p.way()
+	way := slices.DeleteFunc(p.way(), func(q asked) bool { return q.do != nil })
 	p.say("Which answer?")
 	for i, q := range way {
 		p.say("%d. %s %s", i+1, label(q.field.Title), sentence(p.given(q.field)))

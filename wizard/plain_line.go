@@ -86,12 +86,44 @@ func (p *plain) command(st Step, text string) (answer string, done bool, err err
 	return text, true, nil
 }
 
+// lineRead is a line of the input, or why there is none.
+type lineRead struct {
+	text string
+	err  error
+}
+
 // readLine reads one line and comes back when ctx ends, too.
 func (p *plain) readLine() (string, error) {
-	line, err := await(p.ctx, 0, func() (string, error) { return p.in.ReadString('\n') })
-	line = strings.TrimRight(line, "\r\n")
-	if err != nil && (!errors.Is(err, io.EOF) || strings.TrimSpace(line) == "") {
-		return "", p.ended(err)
+	if p.ctx.Err() != nil {
+		return "", ErrCancelled
+	}
+	select {
+	case r := <-p.nextLine():
+		return p.taken(r)
+	case <-p.ctx.Done():
+		return "", ErrCancelled
+	}
+}
+
+// nextLine begins to read a line, unless one is being read: who waits for something
+// else as well may not have fetched it. What comes is to be given to taken.
+func (p *plain) nextLine() chan lineRead {
+	if p.reading == nil {
+		reading := make(chan lineRead, 1)
+		p.reading = reading
+		go func() {
+			text, err := p.in.ReadString('\n')
+			reading <- lineRead{text, err}
+		}()
+	}
+	return p.reading
+}
+
+func (p *plain) taken(r lineRead) (string, error) {
+	p.reading = nil
+	line := strings.TrimRight(r.text, "\r\n")
+	if r.err != nil && (!errors.Is(r.err, io.EOF) || strings.TrimSpace(line) == "") {
+		return "", p.ended(r.err)
 	}
 	return line, nil
 }

@@ -19,8 +19,8 @@ func talk(t *testing.T, s *Session, lines ...string) (*plain, *bytes.Buffer) {
 	t.Helper()
 	var out bytes.Buffer
 	p := newPlain(t.Context(), s, PlainOptions{In: strings.NewReader(strings.Join(lines, "")), Out: &out, Now: func() time.Time { return testNow }})
+	p.deeds = autoDeeds(found())
 	p.configure = ending(fine())
-	p.save = func(context.Context, *Session, *Outcome) error { return nil }
 	return p, &out
 }
 
@@ -54,7 +54,7 @@ func TestPlainErrorsHelpAndBack(t *testing.T) {
 	t.Parallel()
 	p, out := talk(t, testSession(),
 		"back\n", "3\n", "2\n", "help\n", "1\n", "back\n", "\n", "global\n",
-		"1\n", "manual\n",
+		"manual\n",
 		"admin\n", "\n", "admin@contoso.com\n", "object\n", "back\n", "\n", testClientID+"\n",
 		"nowhere.example\n", "\n", "contoso.onmicrosoft.com\n",
 		"\n", "Certificate file (PFX or PEM)\n", "/certs/none.pfx\n", "/certs/app.pfx\n", "wrong\n", "open sesame\n",
@@ -143,6 +143,7 @@ func TestPlainCancelled(t *testing.T) {
 			in, lines := io.Pipe()
 			defer in.Close()
 			p := newPlain(ctx, testSession(), PlainOptions{In: in, Out: io.Discard, Now: func() time.Time { return testNow }})
+			p.deeds = autoDeeds(found())
 			p.configure = ending(fine())
 			go func() {
 				for _, line := range wholePlain[:n] {

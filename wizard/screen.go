@@ -14,7 +14,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/c2conn/c2conn/connections"
-	"github.com/c2conn/c2conn/internal/task"
 )
 
 // ErrCancelled is returned when the user left a dialogue before its end. Nothing
@@ -52,7 +51,8 @@ const quitGrace = 700 * time.Millisecond
 // RunScreen leads the user through the session on the whole terminal and saves
 // the connection through s.Save when the user finishes. It returns ErrCancelled
 // on Ctrl-C, when ctx ends and when the user confirms leaving; ErrInputEnded when
-// the terminal is gone. The terminal is as before when it returns.
+// the terminal is gone; either inside a *HalfwayError when a registration was begun
+// that stays in the tenant. The terminal is as before when it returns.
 func RunScreen(ctx context.Context, s *Session, o ScreenOptions) (*Outcome, error) {
 	return runScreen(newScreen(ctx, s, o), o)
 }
@@ -86,11 +86,11 @@ func runScreen(m *screen, o ScreenOptions) (*Outcome, error) {
 	case saved != nil:
 		return saved, nil
 	case m.err != nil:
-		return nil, m.err
+		return nil, m.s.left(m.err)
 	case err != nil:
-		return nil, fmt.Errorf("the screen broke off: %w", err)
+		return nil, m.s.left(fmt.Errorf("the screen broke off: %w", err))
 	}
-	return nil, ErrCancelled
+	return nil, m.s.left(ErrCancelled)
 }
 
 // watchedInput tells when the terminal has gone: bubbletea goes on without input
@@ -146,14 +146,7 @@ func newScreen(ctx context.Context, s *Session, o ScreenOptions) *screen {
 		ctx: ctx, cancel: cancel, s: s, th: newTheme(o.Dark),
 		now: o.Now, copyText: o.Copy, readDir: o.ReadDir,
 		w: 80, h: 24,
-		seen: map[string]bool{}, looking: map[string]*lookup{},
-		configure: func(ctx context.Context, s *Session, listen func(task.Event)) (*Outcome, error) {
-			return s.Configure(ctx, listen)
-		},
-		save: func(ctx context.Context, s *Session, out *Outcome) error {
-			_, err := s.Save(ctx, out)
-			return err
-		},
+		seen: map[string]bool{}, looking: map[string]*lookup{}, deeds: realDeeds(),
 		tick: func() tea.Cmd {
 			return tea.Tick(100*time.Millisecond, func(time.Time) tea.Msg { return tickMsg{} })
 		},

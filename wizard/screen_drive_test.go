@@ -25,12 +25,16 @@ type driver struct {
 	copied  string
 	saves   int
 	saveErr error
+	deeds   *deeds
 }
 
 // drive starts a screen of 80×24 over s.
-func drive(t *testing.T, s *Session) *driver {
+func drive(t *testing.T, s *Session) *driver { t.Helper(); return driveWith(t, s, nil) }
+
+// driveWith does so with other deeds.
+func driveWith(t *testing.T, s *Session, do *deeds) *driver {
 	t.Helper()
-	d := &driver{t: t}
+	d := &driver{t: t, deeds: do}
 	d.m = newScreen(t.Context(), s, ScreenOptions{
 		Now:  func() time.Time { return testNow },
 		Copy: func(text string) error { d.copied = text; return nil },
@@ -42,7 +46,12 @@ func drive(t *testing.T, s *Session) *driver {
 	t.Cleanup(d.m.cancel)
 	d.m.tick = func() tea.Cmd { return nil }
 	d.m.send = func(msg tea.Msg) { d.send(msg) }
-	d.m.configure = ending(fine())
+	if d.deeds == nil {
+		d.m.deeds = autoDeeds(found())
+		d.m.configure = ending(fine())
+	} else {
+		d.m.deeds = *d.deeds
+	}
 	d.m.save = func(context.Context, *Session, *Outcome) error { d.saves++; return d.saveErr }
 	d.run(d.m.Init())
 	return d
@@ -130,7 +139,7 @@ func (d *driver) event(e task.Event) {
 // text is the screen without styles.
 func (d *driver) text() string { return ansi.Strip(d.m.View().Content) }
 
-func (d *driver) sees(parts ...string) {
+func (d *driver) sees(parts ...string) *driver {
 	d.t.Helper()
 	text := d.text()
 	for _, part := range parts {
@@ -138,9 +147,10 @@ func (d *driver) sees(parts ...string) {
 			d.t.Fatalf("%q is not on the screen:\n%s", part, text)
 		}
 	}
+	return d
 }
 
-func (d *driver) seesNot(parts ...string) {
+func (d *driver) seesNot(parts ...string) *driver {
 	d.t.Helper()
 	text := d.text()
 	for _, part := range parts {
@@ -148,10 +158,45 @@ func (d *driver) seesNot(parts ...string) {
 			d.t.Fatalf("%q is on the screen:\n%s", part, text)
 		}
 	}
+	return d
+}
+
+// toRegistration goes to the Application registration and chooses Manual.
+func (d *driver) toRegistration() *driver {
+	d.keys("enter", "enter")
+	if d.m.s.Value(keyRegistration).Text != byHand {
+		d.keys("down")
+	}
+	return d
 }
 
 // toDetails goes to the Application details.
-func (d *driver) toDetails() *driver { return d.keys("enter", "enter", "enter") }
+func (d *driver) toDetails() *driver { return d.toRegistration().keys("enter") }
+
+// toSignIn goes to the Administrator sign-in, signIn on to the page that says who
+// has signed in.
+func (d *driver) toSignIn() *driver { return d.keys("enter", "enter", "enter") }
+
+func (d *driver) toSignedIn() *driver { return d.toSignIn().keys("enter", "enter") }
+
+// toPlan goes to the Plan.
+func (d *driver) toPlan() *driver {
+	d.toSignedIn().keys("enter")
+	for d.m.step == "application" {
+		d.keys("enter")
+	}
+	return d
+}
+
+// toRegister goes to the Configuration of an automatic registration.
+func (d *driver) toRegister() *driver {
+	d.t.Helper()
+	d.toPlan().keys("enter")
+	if d.m.step != ConfigurationStep {
+		d.t.Fatalf("not at the Configuration:\n%s", d.text())
+	}
+	return d
+}
 
 // toConfiguration goes to the Configuration of a session that is answered.
 func (d *driver) toConfiguration() *driver {

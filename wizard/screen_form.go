@@ -3,6 +3,7 @@ package wizard
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"charm.land/huh/v2"
@@ -26,6 +27,9 @@ const listRows = 4
 func (m *screen) formPage(width, room int) page {
 	st, _, _ := m.current()
 	p := page{title: st.Title, top: -1, status: m.status(), keys: m.formKeys()}
+	if p.status == "" && st.Action == SignIn {
+		p.status = "Signing in changes nothing."
+	}
 	for {
 		m.formLines(&p, st, width)
 		if len(p.lines) <= room || m.density == tight {
@@ -45,6 +49,9 @@ func (m *screen) formLines(p *page, st Step, width int) {
 		p.lines = append(p.lines, m.fieldLines(f, width)...)
 		if i == m.focus {
 			p.from, p.to = from, len(p.lines)
+			if f.pick != nil {
+				p.from, p.to = m.mustSee(p.lines, from)
+			}
 		}
 	}
 	if notice := m.notice(st); notice != "" {
@@ -54,6 +61,18 @@ func (m *screen) formLines(p *page, st Step, width int) {
 			p.to = len(p.lines)
 		}
 	}
+}
+
+// mustSee are the lines of the focused choice that must be seen: all, or of one that
+// is too long the option under the cursor.
+func (m *screen) mustSee(lines []string, from int) (int, int) {
+	to := len(lines)
+	if to-from <= m.room() {
+		return from, to
+	}
+	at := from + max(slices.IndexFunc(lines[from:], func(line string) bool { return strings.HasPrefix(ansi.Strip(line), "›") }), 0)
+	end := min(at+3, to) // with its help
+	return max(min(from, end), end-m.room()), end
 }
 
 func (m *screen) notice(st Step) string {
@@ -231,22 +250,25 @@ func (m *screen) formKeys() []keyHint {
 		return []keyHint{{"esc", "stay", ""}, cancelKey}
 	}
 	var keys []keyHint
-	help := "?"
+	next, help := keyHint{"enter", "next", ""}, "?"
+	if st, _, _ := m.current(); st.Action == SignIn && m.focus == len(m.fields)-1 {
+		next.does = "sign in"
+	}
 	if f != nil && f.input != nil {
 		help = "ctrl+g"
 	}
 	switch {
 	case f != nil && f.pick != nil:
-		keys = append(keys, keyHint{"↑↓", "choose", ""}, keyHint{"enter", "next", ""})
+		keys = append(keys, keyHint{"↑↓", "choose", ""}, next)
 	case f != nil && f.onList >= 0:
 		keys = append(keys, keyHint{"enter", "take it", ""}, keyHint{"↑↓", "choose", ""})
 	case f != nil && len(f.offers()) > 0:
-		keys = append(keys, keyHint{"enter", "next", ""}, keyHint{"↓", "choose", ""})
+		keys = append(keys, next, keyHint{"↓", "choose", ""})
 		if f.def.Input == Path {
 			keys = append(keys, keyHint{"tab", "complete", ""})
 		}
 	default:
-		keys = append(keys, keyHint{"enter", "next", ""})
+		keys = append(keys, next)
 	}
 	if _, i, _ := m.current(); i > 0 || m.focus > 0 {
 		keys = append(keys, keyHint{"shift+tab/esc", "back", "esc back"})

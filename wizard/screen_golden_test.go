@@ -41,11 +41,15 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// scenes bring a screen into each state that a user can see.
-var scenes = []struct {
+// scene brings a screen into a state that a user can see.
+type scene struct {
 	name string
 	play func(t *testing.T) *driver
-}{
+}
+
+var scenes = append(manualScenes, autoScenes...)
+
+var manualScenes = []scene{
 	{"location", func(t *testing.T) *driver { return drive(t, testSession()) }},
 	{"location-on-premises-by-flag", func(t *testing.T) *driver {
 		s := testSession()
@@ -53,6 +57,7 @@ var scenes = []struct {
 		return drive(t, s)
 	}},
 	{"registration", func(t *testing.T) *driver { return drive(t, testSession()).keys("enter", "enter") }},
+	{"registration-manual", func(t *testing.T) *driver { return drive(t, testSession()).toRegistration() }},
 	{"details-empty", func(t *testing.T) *driver { return drive(t, testSession()).toDetails() }},
 	{"details-wrong", func(t *testing.T) *driver {
 		d := drive(t, testSession()).toDetails().typed("admin").keys("tab").typed("object id?").keys("tab").typed("https://contoso.com").keys("tab", "down", "up", "tab")

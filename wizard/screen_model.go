@@ -11,7 +11,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"github.com/c2conn/c2conn/internal/task"
+	"github.com/c2conn/c2conn/registration"
 )
 
 // screen is the model of the wizard on the terminal. Only Update changes it; what
@@ -23,13 +23,12 @@ type screen struct {
 	th     theme
 	send   func(tea.Msg)
 
-	now       func() time.Time
-	tick      func() tea.Cmd
-	copyText  func(string) error
-	readDir   func(string) ([]fs.DirEntry, error)
-	configure func(context.Context, *Session, func(task.Event)) (*Outcome, error)
-	save      func(context.Context, *Session, *Outcome) error
-	work      workers
+	now      func() time.Time
+	tick     func() tea.Cmd
+	copyText func(string) error
+	readDir  func(string) ([]fs.DirEntry, error)
+	work     workers
+	deeds
 
 	w, h    int
 	step    string          // id of the current step
@@ -44,8 +43,11 @@ type screen struct {
 	ask     *question
 	pager   *pager
 	secret  *passphrase
+	login   signIn
+	plan    planView
 	run     run
-	frame   int // of the spinner
+	clean   *cleanup // the removal of an unfinished registration, once it is wanted
+	frame   int      // of the spinner
 	ticking bool
 
 	saved atomic.Pointer[Outcome] // also set by a save that Ctrl-C came too late for
@@ -62,13 +64,15 @@ type (
 		msg tea.Msg
 	}
 	copiedMsg struct {
-		lines int
-		err   error
+		what string
+		err  error
 	}
+	// unfinishedMsg lists what earlier runs have left.
+	unfinishedMsg struct{ list []registration.Unfinished }
 )
 
-// Init starts nothing: what there is to do is a consequence of a key.
-func (m *screen) Init() tea.Cmd { return m.start(nil) }
+// Init looks for what earlier runs have left. All else is a consequence of a key.
+func (m *screen) Init() tea.Cmd { return m.start(m.lookForUnfinished()) }
 
 // start runs cmds and keeps the spinner going while it is needed.
 func (m *screen) start(cmds ...tea.Cmd) tea.Cmd {
@@ -79,7 +83,9 @@ func (m *screen) start(cmds ...tea.Cmd) tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-func (m *screen) busy() bool { return len(m.looking) > 0 || m.run.active || m.run.saving }
+func (m *screen) busy() bool {
+	return len(m.looking) > 0 || m.run.active || m.run.saving || m.login.active || m.plan.cancel != nil
+}
 
 // background makes a command of work that RunScreen waits for at the end.
 func (m *screen) background(work func() tea.Msg) tea.Cmd {
@@ -139,9 +145,10 @@ func (m *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.leave(msg.err)
 	case tea.KeyPressMsg:
 		if msg.String() == "ctrl+c" {
-			return m, m.leave(ErrCancelled)
+			cmd = m.interrupt()
+		} else {
+			cmd = m.key(msg)
 		}
-		cmd = m.key(msg)
 	case tea.PasteMsg:
 		cmd = m.paste(msg)
 	case pastedMsg:
@@ -153,6 +160,14 @@ func (m *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.lookedUp(msg)
 	case suggestedMsg:
 		cmd = m.suggested(msg)
+	case signInMsg:
+		cmd = m.signInReported(msg)
+	case codeCopiedMsg:
+		m.codeCopied(msg)
+	case planMsg:
+		cmd = m.planned(msg)
+	case unfinishedMsg:
+		m.offerUnfinished(msg.list)
 	case runMsg:
 		cmd = m.runReported(msg)
 	case savedMsg:
@@ -211,6 +226,12 @@ func (m *screen) key(k tea.KeyPressMsg) tea.Cmd {
 	if m.onConfiguration() {
 		return m.configurationKey(k)
 	}
+	switch st, _, _ := m.current(); {
+	case m.signInPage() != nil:
+		return m.signInKey(k)
+	case st.Action == ShowPlan:
+		return m.planKey(k)
+	}
 	return m.formKey(k)
 }
 
@@ -221,7 +242,7 @@ func (m *screen) typing() bool {
 }
 
 func (m *screen) focused() *field {
-	if m.onConfiguration() && m.run.onList || m.focus >= len(m.fields) {
+	if m.onConfiguration() && m.run.onList || m.focus >= len(m.fields) || m.signInPage() != nil {
 		return nil
 	}
 	return m.fields[m.focus]
@@ -246,6 +267,15 @@ func (m *screen) enter(id string) {
 	}
 }
 
+// goTo enters a step and begins what is to be done there.
+func (m *screen) goTo(id string) tea.Cmd {
+	m.enter(id)
+	if st, _, _ := m.current(); st.Action == ShowPlan {
+		return m.makePlan()
+	}
+	return m.suggest()
+}
+
 // back goes to the previous step, or asks whether to leave on the first one. No
 // validation is in the way; what was typed is kept as it is.
 func (m *screen) back() tea.Cmd {
@@ -255,8 +285,7 @@ func (m *screen) back() tea.Cmd {
 		m.askLeave()
 		return cmd
 	}
-	m.enter(steps[i-1].ID)
-	return tea.Batch(cmd, m.suggest())
+	return tea.Batch(cmd, m.goTo(steps[i-1].ID))
 }
 
 // next goes on to the next step once every answer of this one is right.
@@ -283,12 +312,15 @@ func (m *screen) goOn() tea.Cmd {
 		m.focusOn(m.owner(problems[0]))
 		return nil
 	}
-	if m.onConfiguration() {
+	switch {
+	case m.onConfiguration():
 		return m.startRun()
-	}
-	if i+1 < len(steps) {
-		m.enter(steps[i+1].ID)
-		return m.suggest()
+	case st.Action == SignIn && m.s.signedInHere() == nil:
+		return m.startSignIn()
+	case st.Action == ShowPlan && !m.agree():
+		return nil
+	case i+1 < len(steps):
+		return m.goTo(steps[i+1].ID)
 	}
 	return nil
 }

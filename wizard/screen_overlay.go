@@ -12,25 +12,51 @@ import (
 	"github.com/c2conn/c2conn/connections"
 )
 
-// question is a yes-or-no that stands in front of everything else.
+// question stands in front of everything else: a yes-or-no, or a choice.
 type question struct {
 	title, text, yes, no string
 	then                 func() tea.Cmd
+
+	scroller
+	choices   []choice       // instead of yes
+	otherwise func() tea.Cmd // what no does; nil: nothing
+	leaving   bool           // it is about leaving: Ctrl-C is an answer to it
+}
+
+// choice is one answer to a question, by its key.
+type choice struct {
+	key, does, means string
+	then             func() tea.Cmd
 }
 
 func (m *screen) questionKey(k tea.KeyPressMsg) tea.Cmd {
-	switch strings.ToLower(k.String()) {
-	case "y":
-		then := m.ask.then
+	q, name := m.ask, strings.ToLower(k.String())
+	switch {
+	case name == "y" && q.then != nil:
 		m.ask = nil
-		return then()
-	case "n", "esc", "enter":
+		return q.then()
+	case name == "n" && q.then != nil, name == "esc", name == "enter":
 		m.ask = nil
+		if q.otherwise != nil {
+			return q.otherwise()
+		}
+		return nil
 	}
+	for _, c := range q.choices {
+		if c.key == name {
+			m.ask = nil
+			return c.then()
+		}
+	}
+	q.key(k.String())
 	return nil
 }
 
 func (m *screen) askLeave() {
+	if m.unsettled() {
+		m.askAbandon()
+		return
+	}
 	m.ask = &question{
 		title: "Leave without saving?",
 		text:  "Your answers are thrown away. Nothing has been saved, and nothing in your tenant was changed.",
@@ -41,13 +67,54 @@ func (m *screen) askLeave() {
 
 // pager is a text that scrolls: the help of a step, the details of a task.
 type pager struct {
-	title  string
-	lines  func(width int) []string
-	top    int
-	height int      // as drawn last
-	length int      // as drawn last
-	copy   []string // command lines that y copies
-	close  string   // the key that opened it closes it too
+	scroller
+	title string
+	lines func(width int) []string
+	copy  []string // command lines that y copies
+	close string   // the key that opened it closes it too
+}
+
+// scroller is what of a text that is longer than the window can be seen.
+type scroller struct {
+	top            int
+	height, length int // as drawn last
+}
+
+// key moves the text, if name is one of the keys for that.
+func (s *scroller) key(name string) bool {
+	switch name {
+	case "up", "k":
+		s.top--
+	case "down", "j":
+		s.top++
+	case "pgup", "b":
+		s.top -= max(s.height-1, 1)
+	case "pgdown", "space":
+		s.top += max(s.height-1, 1)
+	case "home", "g":
+		s.top = 0
+	case "end", "G":
+		s.top = s.length
+	default:
+		return false
+	}
+	s.top = max(min(s.top, s.length-s.height), 0)
+	return true
+}
+
+// fit takes note of how much is drawn and gives the first line of it.
+func (s *scroller) fit(length, room int) int {
+	s.height, s.length = room, length
+	s.top = max(min(s.top, length-room), 0)
+	return s.top
+}
+
+// hint is the footer's word for it; nothing where all can be seen.
+func (s *scroller) hint() []keyHint {
+	if s.length <= s.height {
+		return nil
+	}
+	return []keyHint{{"↑↓", "scroll", ""}}
 }
 
 func (m *screen) pagerKey(k tea.KeyPressMsg) tea.Cmd {
@@ -55,22 +122,11 @@ func (m *screen) pagerKey(k tea.KeyPressMsg) tea.Cmd {
 	switch name := k.String(); name {
 	case "esc", "q", "enter", "f1", "ctrl+g", p.close:
 		m.pager, m.message = nil, ""
-	case "up", "k":
-		p.top--
-	case "down", "j":
-		p.top++
-	case "pgup", "b":
-		p.top -= max(p.height-1, 1)
-	case "pgdown", "space":
-		p.top += max(p.height-1, 1)
-	case "home", "g":
-		p.top = 0
-	case "end", "G":
-		p.top = p.length
 	case "y":
 		return m.copyCommands(p.copy)
+	default:
+		p.key(name)
 	}
-	p.top = max(min(p.top, p.length-p.height), 0)
 	return nil
 }
 
@@ -78,22 +134,23 @@ func (m *screen) copyCommands(lines []string) tea.Cmd {
 	if len(lines) == 0 {
 		return nil
 	}
+	return m.put(fmt.Sprintf("%d command %s", len(lines), plural(len(lines), "line")), strings.Join(lines, "\n"))
+}
+
+// put copies a text, which is called what, to the clipboard.
+func (m *screen) put(what, text string) tea.Cmd {
 	if m.copyText == nil {
-		m.message = "There is no clipboard here; select the lines in the terminal."
+		m.message = "There is no clipboard here; select it in the terminal."
 		return nil
 	}
-	text, put := strings.Join(lines, "\n"), m.copyText
-	return m.background(func() tea.Msg { return copiedMsg{len(lines), put(text)} })
+	put := m.copyText
+	return m.background(func() tea.Msg { return copiedMsg{what, put(text)} })
 }
 
 func (m *screen) copied(msg copiedMsg) {
-	switch {
-	case msg.err != nil:
+	m.message = "Copied " + msg.what + "."
+	if msg.err != nil {
 		m.message = "The clipboard did not take it: " + msg.err.Error()
-	case msg.lines == 1:
-		m.message = "Copied 1 command line."
-	default:
-		m.message = fmt.Sprintf("Copied %d command lines.", msg.lines)
 	}
 }
 
@@ -110,8 +167,15 @@ func (m *screen) openHelp() {
 		}
 		lines = append(lines, "", m.th.bold.Render("Keys"))
 		keys := helpKeys
-		if st.ID == ConfigurationStep {
-			keys = append(slices.Clone(configurationHelpKeys), keys...)
+		switch {
+		case st.ID == ConfigurationStep && m.s.Automatic():
+			keys = slices.Concat(configurationHelpKeys, registrationHelpKeys, keys)
+		case st.ID == ConfigurationStep:
+			keys = slices.Concat(configurationHelpKeys, keys)
+		case st.Action == SignIn:
+			keys = slices.Concat(signInHelpKeys, keys)
+		case st.Action == ShowPlan:
+			keys = slices.Concat(planHelpKeys, keys)
 		}
 		for _, k := range keys {
 			lines = append(lines, wrapText(fmt.Sprintf("%-11s %s", k[0], k[1]), width, "  ", strings.Repeat(" ", 14))...)
@@ -144,6 +208,29 @@ var configurationHelpKeys = [][2]string{
 	{"n", "change the name"},
 	{"f", "finish: save the connection, also as not verified"},
 }
+
+// registrationHelpKeys are those that automatic registration adds there.
+var registrationHelpKeys = [][2]string{
+	{"x", "when it broke off: roll back what was made"},
+	{"k", "when it broke off: keep what was made and leave"},
+	{"t", "the tasks, or the summary in front of them"},
+	{"y", "while consent is waited for: copy the address"},
+}
+
+// signInHelpKeys are those of the sign-in, planHelpKeys those of the plan.
+var (
+	signInHelpKeys = [][2]string{
+		{"y", "while waiting: copy the address or the code"},
+		{"c, w", "while waiting: a code instead, a browser instead"},
+		{"esc", "while waiting: stop"},
+		{"o", "signed in: sign in as somebody else"},
+	}
+	planHelpKeys = [][2]string{
+		{"pgup, pgdn", "scroll; also up and down where nothing is asked"},
+		{"y", "copy the plan"},
+		{"enter", "agree to the plan; nothing is changed yet"},
+	}
+)
 
 // askPassphraseMsg is the store's question for its passphrase.
 type askPassphraseMsg struct {

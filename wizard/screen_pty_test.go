@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/c2conn/c2conn/internal/sim"
 	"github.com/c2conn/c2conn/internal/task"
 )
 
@@ -34,8 +35,17 @@ func TestScreenHelper(t *testing.T) {
 	o := ScreenOptions{In: os.Stdin, Out: os.Stderr, Getenv: os.Getenv, Now: time.Now}
 	var ask AskPassphrase
 	o.Passphrase = func(f AskPassphrase) { ask = f }
+	if os.Getenv("STEP") == "details" {
+		_ = s.Set(keyRegistration, byHand, FromUser, "")
+	}
+	if role == "simulated" {
+		s = newOffice(t, sim.GlobalAdmin).session()
+	}
 	m := newScreen(ctx, s, o)
-	m.configure = ending(fine())
+	if role != "simulated" {
+		m.deeds = autoDeeds(found())
+		m.configure = ending(fine())
+	}
 	if role == "slow" {
 		m.configure = func(ctx context.Context, _ *Session, listen func(task.Event)) (*Outcome, error) {
 			listen(task.Event{Kind: task.Started, ID: "ews"})
@@ -43,9 +53,10 @@ func TestScreenHelper(t *testing.T) {
 			return nil, ctx.Err()
 		}
 	}
-	m.save = func(ctx context.Context, _ *Session, out *Outcome) error {
+	save := m.save
+	m.save = func(ctx context.Context, s *Session, out *Outcome) error {
 		if role != "passphrase" {
-			return nil
+			return save(ctx, s, out)
 		}
 		text, err := ask(ctx, true)
 		out.Connection.Name += fmt.Sprintf(" with %d characters", len(text.Reveal()))
@@ -77,6 +88,8 @@ func TestWizardOnATerminal(t *testing.T) {
 	s := startTerminal(t, "empty", 80, 24)
 	s.sees("Where is the server?", "(•) Microsoft 365 (Exchange Online)", "enter next")
 	s.send("\r\r")
+	s.sees("(•) Automatic registration")
+	s.send("\x1b[B")
 	s.sees("(•) Manual registration")
 	s.send("\r")
 	s.sees("Dedicated application account")
@@ -97,6 +110,35 @@ func TestWizardOnATerminal(t *testing.T) {
 	if raw := s.output(); strings.Contains(raw, "defghij") {
 		t.Error("the secret was written to the terminal")
 	}
+}
+
+// TestRegistrationOnATerminal registers in the simulated tenant, signing in with a
+// simulated browser.
+func TestRegistrationOnATerminal(t *testing.T) {
+	t.Parallel()
+	s := startTerminal(t, "simulated", 80, 24, "TMPDIR="+t.TempDir())
+	s.sees("Where is the server?")
+	s.send("\r\r")
+	s.sees("(•) Automatic registration")
+	s.send("\r")
+	s.sees("How do you sign in?")
+	s.send("\r\r")
+	s.sees("Signed in; nothing is changed yet", "Global Administrator")
+	s.send("\r")
+	s.sees("Name of the application")
+	s.send("\r\r\r\r")
+	s.sees("Changes, in this order:", "Nothing has been changed so far.")
+	s.send("\x1b[F")
+	s.sees("User.Read.All")
+	s.send("\r")
+	s.sees("Configure carries out the plan, then runs 9 checks.")
+	s.send("\r")
+	s.sees("Verified: 14 ok")
+	s.send("f")
+	if code := s.exit(patience); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	s.sees("saved contoso-exchange")
 }
 
 func TestCtrlCOnATerminal(t *testing.T) {

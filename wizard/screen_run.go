@@ -3,8 +3,6 @@ package wizard
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -24,7 +22,8 @@ type run struct {
 	active   bool
 	began    time.Time
 	ended    time.Time
-	cancel   context.CancelFunc
+	cancel   context.CancelFunc // ends it, and nobody hears of it any more
+	halt     context.CancelFunc // ends it; its last words are heard
 	events   chan runMsg
 	session  *Session // with the answers as they were when the run began
 	outcome  *Outcome
@@ -33,6 +32,15 @@ type run struct {
 	saving   bool
 	unsaved  bool // trouble concerns the saving
 	finished bool // the run has ended by itself
+
+	// Of registrations only, see screen_register.go.
+	scroller
+	halting bool           // it was told to end
+	rolling bool           // it removes what another has made
+	front   bool           // the summary stands in front of the tasks
+	halfway *HalfwayError  // what it made stays in the tenant
+	stuck   bool           // removing that has failed
+	then    func() tea.Cmd // to be done once it has ended
 }
 
 // row is one task as it is shown.
@@ -106,28 +114,35 @@ func (m *screen) stopRun() {
 // is typed from now on concerns the next run.
 func (m *screen) startRun() tea.Cmd {
 	m.forget()
+	session, configure := m.s.fork(), m.configure
+	return m.launch(session, func(ctx context.Context, listen func(task.Event)) (*Outcome, error) {
+		return configure(ctx, session, listen)
+	})
+}
+
+// launch runs work in the background and shows its tasks.
+func (m *screen) launch(session *Session, work func(context.Context, func(task.Event)) (*Outcome, error)) tea.Cmd {
 	r := &m.run
-	ctx, cancel := context.WithCancel(m.ctx)
+	heard, cancel := context.WithCancel(m.ctx)
+	ctx, halt := context.WithCancel(heard)
 	events := make(chan runMsg, 64)
-	session := &Session{Flow: m.s.Flow, Env: m.s.Env, Answers: m.s.Answers.Clone()}
-	r.active, r.onList, r.began, r.cancel, r.events, r.session = true, true, m.now(), cancel, events, session
+	r.active, r.onList, r.began, r.cancel, r.halt, r.events, r.session = true, true, m.now(), cancel, halt, events, session
 	m.blur()
-	configure := m.configure
-	work := m.background(func() tea.Msg {
+	do := m.background(func() tea.Msg {
 		defer cancel()
 		defer close(events)
 		tell := func(msg runMsg) {
 			msg.of = events
 			select {
 			case events <- msg:
-			case <-ctx.Done():
+			case <-heard.Done():
 			}
 		}
-		out, err := configure(ctx, session, func(e task.Event) { tell(runMsg{event: e}) })
+		out, err := work(ctx, func(e task.Event) { tell(runMsg{event: e}) })
 		tell(runMsg{end: true, outcome: out, err: err})
 		return nil
 	})
-	return tea.Batch(work, awaitRun(events))
+	return tea.Batch(do, awaitRun(events))
 }
 
 // awaitRun waits for the next event of a run.
@@ -146,8 +161,7 @@ func (m *screen) runReported(msg runMsg) tea.Cmd {
 		return nil // of a run that was stopped
 	}
 	if msg.end {
-		m.runEnded(msg)
-		return nil
+		return m.runEnded(msg)
 	}
 	e := msg.event
 	i := slices.IndexFunc(r.rows, func(w row) bool { return w.id == e.ID })
@@ -170,20 +184,27 @@ func (m *screen) runReported(msg runMsg) tea.Cmd {
 	return awaitRun(r.events)
 }
 
-func (m *screen) runEnded(msg runMsg) {
+func (m *screen) runEnded(msg runMsg) tea.Cmd {
 	r := &m.run
-	r.active, r.ended = false, m.now()
+	r.active, r.halting, r.ended = false, false, m.now()
 	r.cancel()
 	if msg.err != nil {
 		for i := range r.rows {
 			r.rows[i].running = false
 		}
-		if !errors.As(msg.err, &r.problem) {
-			r.trouble = explain(msg.err)
-		}
-		return
 	}
-	r.finished, r.outcome = true, msg.outcome
+	switch then := r.then; {
+	case r.rolling:
+		return m.rolledBack(msg.err)
+	case msg.err != nil && then != nil:
+		m.brokeOff(msg.err)
+		r.then = nil
+		return then()
+	case msg.err != nil:
+		m.brokeOff(msg.err)
+		return nil
+	}
+	r.finished, r.outcome, r.front = true, msg.outcome, msg.outcome.Waiting
 	for _, result := range msg.outcome.Report.Results {
 		if i := slices.IndexFunc(r.rows, func(w row) bool { return w.id == result.ID }); i >= 0 {
 			r.rows[i].running, r.rows[i].result = false, &result
@@ -192,6 +213,11 @@ func (m *screen) runEnded(msg runMsg) {
 	if !r.chosen {
 		r.at = max(r.worst(), 0)
 	}
+	if then := r.then; then != nil {
+		r.then = nil
+		return then()
+	}
+	return nil
 }
 
 // worst is the first row that failed, else the first with a warning, else -1.
@@ -209,6 +235,9 @@ func (m *screen) configurationKey(k tea.KeyPressMsg) tea.Cmd {
 	r := &m.run
 	if r.saving {
 		return nil
+	}
+	if cmd, done := m.registrationKey(k.String()); done {
+		return cmd
 	}
 	if !r.onList {
 		switch k.String() {
@@ -266,7 +295,7 @@ func (m *screen) configurationKey(k tea.KeyPressMsg) tea.Cmd {
 
 func (m *screen) toName() {
 	if !m.run.active {
-		m.run.onList = false
+		m.run.onList, m.run.front = false, false
 		m.refocus()
 	}
 }
@@ -280,7 +309,7 @@ func (m *screen) renamed() {
 	m.run.onList = true
 	m.blur()
 	m.run.outcome.Connection.Name = m.s.Value(keyName).Text
-	m.run.trouble, m.run.unsaved = nil, false
+	m.run.trouble, m.run.unsaved, m.run.front = nil, false, m.run.outcome.Waiting
 }
 
 // mend goes to the step that holds a wrong answer and puts the focus there.
@@ -294,107 +323,13 @@ func (m *screen) mend(p Problem) tea.Cmd {
 				v.Err, v.Resolved, v.Note = p.Err, "", ""
 				m.s.Answers[p.Key] = v
 			}
-			m.enter(st.ID)
+			cmd := m.goTo(st.ID)
 			m.focusOn(p.Key)
-			return m.suggest()
+			if p.Missing {
+				m.fields[m.focus].left = true
+			}
+			return tea.Batch(cmd, m.suggest())
 		}
 	}
 	return m.back()
-}
-
-// finish saves a verified connection; one that is not, when the user says so.
-func (m *screen) finish() tea.Cmd {
-	r := &m.run
-	if !r.finished || r.active {
-		return nil
-	}
-	if st, _, _ := m.current(); len(m.s.Problems(st)) > 0 {
-		m.toName()
-		return nil
-	}
-	if r.outcome.Verified {
-		return m.saveNow()
-	}
-	m.ask = &question{
-		title: "Save as not verified?",
-		text: "Not every required check has passed. The connection will be marked as not verified everywhere until c2conn verify " +
-			r.outcome.Connection.Name + " succeeds.",
-		yes: "save as not verified", no: "do not save", then: m.saveNow,
-	}
-	return nil
-}
-
-func (m *screen) saveNow() tea.Cmd {
-	r := &m.run
-	r.saving, r.trouble, r.unsaved = true, nil, false
-	ctx, save, session, outcome := m.ctx, m.save, r.session, r.outcome
-	return m.background(func() tea.Msg {
-		err := save(ctx, session, outcome)
-		if err == nil {
-			m.saved.Store(outcome)
-		}
-		return savedMsg{outcome, err}
-	})
-}
-
-func (m *screen) saveEnded(msg savedMsg) tea.Cmd {
-	r := &m.run
-	r.saving = false
-	if msg.err == nil {
-		m.cancel()
-		return tea.Quit
-	}
-	r.trouble, r.unsaved = explain(msg.err), true
-	if errors.Is(msg.err, ErrCancelled) {
-		r.trouble = &advice.Advice{What: "No passphrase was given.", Why: "Without it the credential cannot be kept on this machine.",
-			Next: []string{"Press f to save again and type the passphrase."}}
-	}
-	return nil
-}
-
-// explain turns an error into words; where nothing is known of it, its own.
-func explain(err error) *advice.Advice {
-	if a := advice.For(err, advice.Facts{}); a != nil {
-		return a
-	}
-	return &advice.Advice{What: err.Error()}
-}
-
-// tally counts the rows by state, in words.
-func (r *run) tally() string {
-	counts := map[task.Status]int{}
-	running, waiting := 0, 0
-	for _, w := range r.rows {
-		switch {
-		case w.result != nil:
-			counts[w.result.Status]++
-		case w.running:
-			running++
-		default:
-			waiting++
-		}
-	}
-	text := ""
-	add := func(n int, what string) {
-		if n > 0 {
-			if text != "" {
-				text += ", "
-			}
-			text += fmt.Sprintf("%d %s", n, what)
-		}
-	}
-	add(counts[task.Pass], "ok")
-	add(counts[task.Warn], plural(counts[task.Warn], "warning"))
-	add(counts[task.Fail], "failed")
-	add(counts[task.Skip], "skipped")
-	add(running, "running")
-	add(waiting, "waiting")
-	return text
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return word
-	}
-	return word + "s"
 }

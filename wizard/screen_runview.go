@@ -9,26 +9,28 @@ import (
 
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/task"
+	"github.com/c2conn/c2conn/registration"
 )
-
-// explainFrom is the height from which what is waited for stands beneath the tasks.
-const explainFrom = 22
 
 func (m *screen) configurationPage(width, room int) page {
 	st, _, _ := m.current()
 	r := &m.run
 	p := page{title: st.Title, right: m.elapsed(), top: -1, keys: m.configurationKeys()}
 	p.status = m.configurationStatus()
+	fields := m.fields
+	if r.rolling {
+		p.title, fields = "Rolling back", nil
+	}
 	for {
 		p.lines = nil
-		for i, f := range m.fields {
+		for i, f := range fields {
 			from := len(p.lines)
 			p.lines = append(p.lines, m.fieldLines(f, width)...)
 			if !r.onList && i == m.focus {
 				p.from, p.to = from, len(p.lines)
 			}
 		}
-		if m.density < tight {
+		if m.density < tight && len(fields) > 0 {
 			p.lines = append(p.lines, "")
 		}
 		for i := range r.rows {
@@ -108,10 +110,12 @@ func (m *screen) waitText(e task.Event) string {
 	if e.Attempt > 1 && !strings.Contains(text, "try ") {
 		text += fmt.Sprintf(", try %d", e.Attempt)
 	}
+	text = strings.TrimPrefix(text, ", ")
 	if left := e.Until.Sub(m.now()); !e.Until.IsZero() && left > 0 {
-		text += fmt.Sprintf(", %d s left", int((left + time.Second - 1).Seconds()))
+		// In front: it is what may be seen of a long text.
+		text = strings.TrimSuffix(fmt.Sprintf("%d s left, %s", int((left+time.Second-1).Seconds()), text), ", ")
 	}
-	return strings.TrimPrefix(text, ", ")
+	return text
 }
 
 // outcomeLines say beneath the tasks what the run has led to.
@@ -123,8 +127,10 @@ func (m *screen) outcomeLines(width int) []string {
 		lines = append(lines, wrapText(text, width, sign+" ", "  ")...)
 	}
 	switch {
-	case r.active && m.h >= explainFrom:
-		add(m.spinner(), m.selected())
+	case r.active:
+		if text := m.selected(); text != "" && m.roomBeneath() {
+			add(m.spinner(), text)
+		}
 	case r.problem != nil:
 		for _, p := range r.problem.Problems {
 			add(m.th.bad.Render("✗"), p.Error())
@@ -160,25 +166,41 @@ func (m *screen) configurationStatus() string {
 	switch {
 	case r.saving:
 		return m.spinner() + " Saving."
-	case r.active && m.h < explainFrom:
-		return m.spinner() + " " + m.selected() // there is no room for it beneath the tasks
+	case r.halting:
+		return m.spinner() + " Stopping; what is under way is brought to its end."
+	case r.active && !m.roomBeneath() && m.selected() != "":
+		_, text := m.rowLook(&r.rows[r.at])
+		return m.spinner() + " " + text
 	case r.active:
 		return m.spinner() + " " + r.tally()
 	case r.trouble != nil && r.unsaved:
 		return "d shows what to do; f tries to save again."
+	case r.halfway != nil && !r.rolling:
+		return m.th.bad.Render("✗") + " It broke off. Choose what becomes of it."
+	case r.trouble != nil && !m.roomBeneath():
+		return m.th.bad.Render("✗") + " " + clean(r.trouble.What)
 	case r.trouble != nil:
 		return "d shows what to do; r runs again."
 	case r.problem != nil:
 		return "b goes back to mend it."
 	case r.finished && r.outcome.Verified:
 		return m.th.good.Render("✓") + " Verified: " + r.tally() + ". f saves the connection."
+	case r.waiting():
+		return m.th.warn.Render("!") + " Waiting for consent: " + r.tally() + ". f saves the connection."
+	case r.finished && r.outcome.Run != "":
+		return m.th.bad.Render("✗") + " Registered, not verified: " + r.tally() + ". d shows what to do."
 	case r.finished:
 		return m.th.bad.Render("✗") + " Not verified: " + r.tally() + ". d shows what to do."
+	case m.s.Automatic():
+		return fmt.Sprintf("Configure carries out the plan, then runs %d checks.", len(r.rows)-len(registration.Steps()))
 	}
 	return fmt.Sprintf("Configure runs %d checks. Nothing in your tenant is changed.", len(r.rows))
 }
 
-// selected says in full what the selected task is waiting for.
+// roomBeneath reports whether what is waited for can stand beneath the tasks.
+func (m *screen) roomBeneath() bool { return len(m.run.rows)+6 <= m.room() }
+
+// selected says in full what the selected task is waiting for; "" for nothing.
 func (m *screen) selected() string {
 	r := &m.run
 	if len(r.rows) == 0 {
@@ -188,7 +210,7 @@ func (m *screen) selected() string {
 	if look, text := m.rowLook(w); text != "" {
 		return clean(w.title) + ", " + look.word + ": " + text
 	}
-	return r.tally()
+	return ""
 }
 
 func (m *screen) configurationKeys() []keyHint {
@@ -206,8 +228,22 @@ func (m *screen) configurationKeys() []keyHint {
 			run.does = "rename"
 		}
 		return []keyHint{run, {"shift+tab/esc", "back", "esc back"}, {"tab", "list", ""}, {"ctrl+g", "help", ""}, cancelKey}
+	case r.halting:
+		return []keyHint{{"↑↓", "select", ""}, cancelKey}
 	case r.active:
 		return []keyHint{{"b/esc", "stop", ""}, {"↑↓", "select", ""}, details, help, cancelKey}
+	case r.halfway != nil:
+		keys := []keyHint{{"r", "try again", "r again"}}
+		if !r.stuck {
+			keys = append(keys, keyHint{"x", "roll back", ""})
+		}
+		return append(keys, keyHint{"k", "keep and leave", "k keep"}, details, keyHint{"t", r.turned(), ""}, help, cancelKey)
+	case r.waiting():
+		keys := []keyHint{{"f", "finish and save", "f save"}, {"y", "copy link", "y copy"}, {"t", r.turned(), ""}, details}
+		if !r.front {
+			keys = append(keys, again)
+		}
+		return append(keys, help, cancelKey)
 	case r.problem != nil:
 		return []keyHint{{"b", "back and mend", "b mend"}, again, help, cancelKey}
 	case r.trouble != nil && !r.unsaved:
@@ -218,6 +254,14 @@ func (m *screen) configurationKeys() []keyHint {
 		return []keyHint{details, again, back, {"f", "save unverified", "f save"}, help, cancelKey}
 	}
 	return []keyHint{{"enter", "Configure", ""}, {"n", "name", ""}, {"b/esc", "back", ""}, help, cancelKey}
+}
+
+// turned is what t shows: the tasks, or the summary in front of them.
+func (r *run) turned() string {
+	if r.front {
+		return "tasks"
+	}
+	return "summary"
 }
 
 // openDetails shows what is known of the selected task, or of why all broke off.

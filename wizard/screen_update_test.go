@@ -19,7 +19,8 @@ func TestWholeWizard(t *testing.T) {
 	d := drive(t, testSession())
 	d.sees("Where is the server?", "Microsoft cloud")
 	d.keys("enter", "enter")
-	d.sees("How is the application registered?", "use one registration again")
+	d.sees("How is the application registered?", "Global Administrator")
+	d.keys("down").sees("use one registration again")
 	d.keys("enter")
 	d.typed("admin@contoso.com").keys("enter").typed("{" + strings.ToUpper(testClientID) + "}").keys("enter")
 	d.typed("contoso.com").keys("enter").sees("→ " + testTenantID + " (found)")
@@ -87,6 +88,9 @@ func TestCtrlCEndsEveryScene(t *testing.T) {
 			d := scene.play(t)
 			d.hold = false
 			d.keys("ctrl+c")
+			if !d.quit && d.m.ask != nil && d.m.ask.leaving {
+				d.keys("ctrl+c") // something would be left in the tenant: it asks once
+			}
 			if !d.quit || !errors.Is(d.m.err, ErrCancelled) || d.m.ctx.Err() == nil {
 				t.Errorf("quit %v, err %v, ctx %v", d.quit, d.m.err, d.m.ctx.Err())
 			}
@@ -102,10 +106,6 @@ func TestUnavailableOptionsCannotBeTaken(t *testing.T) {
 		if got := d.m.s.Value(keyLocation).Text; got != string(connections.Online) {
 			t.Fatalf("after %s the location is %q", key, got)
 		}
-	}
-	d.keys("enter").keys("up", "space", "down", "up")
-	if got := d.m.s.Value(keyRegistration).Text; got != "manual" {
-		t.Fatalf("the registration is %q", got)
 	}
 	d.sees("not available: comes with a later version")
 }
@@ -266,7 +266,7 @@ func TestRenamedOutcomeIsSavedUnderTheNewName(t *testing.T) {
 func TestRunCanBeStoppedAndRunAgain(t *testing.T) {
 	t.Parallel()
 	d := running(t)
-	d.size(150, 40).sees("waiting 7 s, try 2 of 5, 7 s left", "0:09", "running")
+	d.size(150, 40).sees("7 s left, Exchange is busy (503), waiting 7 s, try 2 of 5", "0:09", "running")
 	d.seesNot("try 2 of 5, try 2")
 	late := runMsg{of: d.m.run.events, end: true, outcome: &Outcome{Verified: true}}
 	d.keys("f", "r").sees("running")
@@ -381,7 +381,7 @@ func TestEverySize(t *testing.T) {
 				}
 			}
 			d.size(20, 5).sees("The window is too", "ctrl+c")
-			d.keys("ctrl+c")
+			d.keys("ctrl+c", "ctrl+c")
 			if d.m.err == nil {
 				t.Error("ctrl+c does nothing in a small window")
 			}

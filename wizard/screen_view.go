@@ -59,7 +59,7 @@ func (m *screen) draw() []string {
 		return m.drawTooSmall()
 	}
 	width := m.w - 2
-	sidebar := m.w >= sidebarFrom && m.pager == nil
+	sidebar := m.w >= sidebarFrom && m.pager == nil && !m.wide()
 	if sidebar {
 		width -= sidebarWidth
 	}
@@ -142,16 +142,35 @@ func scrolled(height, room, from, to int) int {
 	return min(top, height-room)
 }
 
+// wide reports whether what is shown needs the whole width: the plan, and the
+// addresses that people copy.
+func (m *screen) wide() bool {
+	if m.ask != nil || m.secret != nil {
+		return false
+	}
+	st, _, _ := m.current()
+	full := st.Action == ShowPlan || m.onConfiguration() && (m.s.Automatic() || m.run.rolling)
+	return full && m.w < planWidth+sidebarWidth+2 || st.Action == SignIn && m.login.active || m.onConfiguration() && m.run.front && m.run.waiting()
+}
+
 func (m *screen) page(width, room int) page {
+	st, _, _ := m.current()
 	switch {
 	case m.secret != nil:
 		return m.passphrasePage(width)
 	case m.ask != nil:
-		return m.questionPage(width)
+		return m.questionPage(width, room)
 	case m.pager != nil:
 		return m.pagerPage(width, room)
+	case m.onConfiguration() && m.run.front:
+		return m.summaryPage(width, room)
 	case m.onConfiguration():
 		return m.configurationPage(width, room)
+	case st.Action == ShowPlan:
+		return m.planPage(width, room)
+	}
+	if front := m.signInPage(); front != nil {
+		return front(width, room)
 	}
 	return m.formPage(width, room)
 }
@@ -171,6 +190,9 @@ func (m *screen) tenant() string {
 	text := ""
 	if v.Err == nil {
 		text = clean(v.Text)
+	}
+	if who := m.s.signedInHere(); who != nil {
+		text = clean(tenantWords("", who.Tenant.Domain, who.Tenant.ID))
 	}
 	if c := m.s.Value(keyCloud).Text; c != "" && c != cloud.Global {
 		text = strings.TrimPrefix(text+" · "+clean(c), " · ")
@@ -204,6 +226,7 @@ func (m *screen) sidebar() []string {
 		switch wrong := len(m.s.Problems(st)) > 0; {
 		case i == now:
 			sign, title = m.th.accent.Render("●"), m.th.bold.Render(st.Title)
+		case m.seen[st.ID] && st.Action == SignIn && m.s.signedInHere() == nil:
 		case m.seen[st.ID] && wrong:
 			sign, title = m.th.warn.Render("!"), st.Title
 		case m.seen[st.ID] && st.ID != ConfigurationStep:
@@ -263,24 +286,36 @@ func (m *screen) drawTooSmall() []string {
 	return all[:min(len(all), max(m.h, 1))]
 }
 
-func (m *screen) questionPage(width int) page {
+func (m *screen) questionPage(width, room int) page {
 	q := m.ask
-	return page{
+	p := page{
 		title: q.title, lines: wrapText(q.text, width, "", ""),
 		status: "Press y or n.",
 		keys:   []keyHint{{"y", q.yes, ""}, {"n/enter", q.no, ""}, cancelKey},
 	}
+	if len(q.choices) > 0 {
+		p.lines = append(append(p.lines, ""), q.choiceLines(m.th, width)...)
+		p.keys, p.status = nil, "Press one of the keys."
+		for _, c := range q.choices {
+			p.keys = append(p.keys, keyHint{c.key, c.does, ""})
+		}
+		p.keys = append(p.keys, keyHint{"enter", q.no, ""}, cancelKey)
+	}
+	p.top = q.fit(len(p.lines), room)
+	last := len(p.keys) - 1
+	out := cancelKey
+	if q.leaving {
+		out.does = "leave"
+	}
+	p.keys = append(append(p.keys[:last:last], q.hint()...), out)
+	return p
 }
 
 func (m *screen) pagerPage(width, room int) page {
 	p := m.pager
 	lines := p.lines(width)
-	p.height, p.length = room, len(lines)
-	p.top = max(min(p.top, len(lines)-room), 0)
-	keys := []keyHint{{"esc", "close", ""}}
-	if len(lines) > room {
-		keys = append(keys, keyHint{"↑↓", "scroll", ""})
-	}
+	p.fit(len(lines), room)
+	keys := append([]keyHint{{"esc", "close", ""}}, p.hint()...)
 	if len(p.copy) > 0 {
 		keys = append(keys, keyHint{"y", "copy " + plural(len(p.copy), "command"), "y copy"})
 	}

@@ -98,7 +98,7 @@ func answer(from func(Answers) (string, string, error)) func(context.Context, *E
 
 // testSession is a session without answers.
 func testSession() *Session {
-	return NewSession(testFlow(), &Env{Getenv: func(string) string { return "" }})
+	return NewSession(testFlow(), &Env{Getenv: func(string) string { return "" }, Clouds: testClouds(), Clock: stillClock{}, BrowserLikely: true})
 }
 
 // answered is a session with every answer but the name.

@@ -192,7 +192,7 @@ func (s *Session) infer(found map[string]given) {
 		}
 		byValue := map[string]string{} // value -> the flag or variable that implies it
 		origin := FromEnv
-		for _, f := range s.Flow.Fields() {
+		for _, f := range s.Flow.variants() {
 			g, ok := found[f.Key]
 			value, implied := implies(f, choice.Key)
 			if !ok || !implied {
@@ -213,7 +213,7 @@ func (s *Session) infer(found map[string]given) {
 			}
 		default:
 			var names []string
-			for _, f := range s.Flow.Fields() { // in the order of the flow
+			for _, f := range s.Flow.variants() { // in the order of the flow
 				if v, ok := implies(f, choice.Key); ok && byValue[v] != "" {
 					names = append(names, byValue[v])
 				}
@@ -237,20 +237,23 @@ func (g given) name() string {
 // surplus reports answers given by a flag that this run does not ask for: they
 // would be ignored, and whoever gave them believes otherwise.
 func (s *Session) surplus(found map[string]given) []Problem {
-	a := s.answersInForce()
-	var problems []Problem
-	for _, st := range s.Flow.Steps {
-		for _, f := range st.Fields {
-			g, ok := found[f.Key]
-			if !ok || g.origin == FromEnv || g.origin == FromDefault || a.holds(st.When) && a.holds(f.When) {
-				continue
-			}
-			if s.Answers[keyRegistration].Err != nil || s.Answers[keyLocation].Err != nil {
-				continue // the choice itself is refused: that is what has to be said
-			}
-			problems = append(problems, Problem{Key: f.Key, Title: f.Title, Flags: f.Flags(),
-				Err: fmt.Errorf("%s does not go with the other answers", g.name())})
+	if s.Answers[keyRegistration].Err != nil || s.Answers[keyLocation].Err != nil {
+		return nil // the choice itself is refused: that is what has to be said
+	}
+	asked := map[string]bool{}
+	for _, st := range s.Steps() {
+		for _, f := range s.Asked(st) {
+			asked[f.Key] = true
 		}
+	}
+	var problems []Problem
+	for _, f := range s.Flow.Fields() {
+		g, ok := found[f.Key]
+		if !ok || g.origin == FromEnv || g.origin == FromDefault || asked[f.Key] {
+			continue
+		}
+		problems = append(problems, Problem{Key: f.Key, Title: f.Title, Flags: f.Flags(),
+			Err: fmt.Errorf("%s does not go with the other answers", g.name())})
 	}
 	return problems
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/registration"
 )
 
 // Env is what a flow needs of the world. All of it comes from outside.
@@ -31,6 +32,12 @@ type Env struct {
 	Getenv   func(name string) string
 	Parallel int           // how many checks run side by side; 0 for all that can
 	Timeout  time.Duration // longest time for all checks together; 0 for their own limits only
+
+	// What automatic registration needs besides.
+	StateDir      string        // of the store; its journals lie there
+	Consistency   time.Duration // how long replicas are waited for; 0 for Consistency
+	BrowserLikely bool          // a browser of this computer can probably be opened
+	OpenBrowser   func(ctx context.Context, url string) error
 }
 
 // Session is one run through a flow: the answers so far and what may be asked
@@ -39,6 +46,8 @@ type Session struct {
 	Flow    *Flow
 	Env     *Env
 	Answers Answers
+
+	auto *auto // nil until automatic registration is used
 }
 
 // lookupLimit is the longest time that one look-up may take.
@@ -46,7 +55,13 @@ const lookupLimit = 30 * time.Second
 
 // NewSession starts a run through flow.
 func NewSession(flow *Flow, env *Env) *Session {
-	return &Session{Flow: flow, Env: env, Answers: Answers{}}
+	return &Session{Flow: flow, Env: env, Answers: Answers{}, auto: &auto{}}
+}
+
+// fork returns a session with a copy of the answers; all else is shared. A driver
+// that works in the background gives the work a fork.
+func (s *Session) fork() *Session {
+	return &Session{Flow: s.Flow, Env: s.Env, Answers: s.Answers.Clone(), auto: s.shared()}
 }
 
 // Problem is one answer that is missing or wrong.
@@ -106,6 +121,24 @@ func (s *Session) answersInForce() Answers {
 // Value returns the field's answer, or its default while there is none.
 func (s *Session) Value(key string) Value { return s.answersInForce()[key] }
 
+// field returns the field with that key, as the step asks for it that is part of
+// the way; else the first of its variants.
+func (s *Session) field(key string) (Field, bool) {
+	for _, st := range s.Steps() {
+		for _, f := range s.Asked(st) {
+			if f.Key == key {
+				return f, true
+			}
+		}
+	}
+	return s.Flow.Field(key)
+}
+
+// optional reports whether the field may stay without an answer.
+func (f Field) optional(a Answers) bool {
+	return f.Optional || len(f.OptionalWhen) > 0 && a.holds(f.OptionalWhen)
+}
+
 // Steps lists the steps that are part of the way, as the answers stand.
 func (s *Session) Steps() []Step {
 	a := s.answersInForce()
@@ -123,7 +156,9 @@ func (s *Session) Asked(st Step) []Field {
 	a := s.answersInForce()
 	var fields []Field
 	for _, f := range st.Fields {
-		if a.holds(f.When) {
+		_, given := s.Answers[f.Key]
+		if a.holds(f.When) && (given || !f.ScriptOnly || len(f.Unless) > 0 && a.holds(f.Unless)) {
+			f.Optional = f.optional(a)
 			fields = append(fields, f)
 		}
 	}
@@ -133,7 +168,7 @@ func (s *Session) Asked(st Step) []Field {
 // Set answers a field. A wrong answer is kept, as typed, with its error, so that
 // it can be mended rather than typed again.
 func (s *Session) Set(key, text string, origin Origin, from string) error {
-	f, ok := s.Flow.Field(key)
+	f, ok := s.field(key)
 	if !ok {
 		return fmt.Errorf("there is no field %q", key)
 	}
@@ -187,7 +222,7 @@ func (e *UnavailableError) Error() string { return e.Title + ": " + e.Reason }
 
 // SetSecret answers a Secret field.
 func (s *Session) SetSecret(key string, secret connections.Secret, origin Origin, from string) error {
-	f, ok := s.Flow.Field(key)
+	f, ok := s.field(key)
 	if !ok {
 		return fmt.Errorf("there is no secret field %q", key)
 	}
@@ -288,7 +323,7 @@ func (s *Session) answeringFlags(f Field) []string {
 	if f.Input != Choice || f.FlagName() != "" || len(f.optionFlags()) > 0 {
 		return flags
 	}
-	for _, other := range s.Flow.Fields() {
+	for _, other := range s.Flow.variants() {
 		if _, ok := implies(other, f.Key); ok {
 			flags = append(flags, other.Flags()...)
 		}
@@ -316,7 +351,13 @@ func (s *Session) Ready() []Problem {
 }
 
 // Tasks lists the tasks of the Configuration step before they run, in order.
-func (s *Session) Tasks() []task.Task { return flowTasks(s.Flow.Kind, s.answersInForce()) }
+func (s *Session) Tasks() []task.Task {
+	tasks := flowTasks(s.Flow.Kind, s.answersInForce())
+	if s.Automatic() {
+		tasks = append(registration.Steps(), tasks...)
+	}
+	return tasks
+}
 
 // Facts is what the answers tell about the connection, to make advice concrete.
 func (s *Session) Facts() advice.Facts {
@@ -324,6 +365,12 @@ func (s *Session) Facts() advice.Facts {
 	f := advice.Facts{ClientID: a.Get(keyClientID), TenantID: a.Resolved(keyTenantID), TenantDomain: a.Get(keyTenantID), Account: a.Get(keyAccount), Kind: s.Flow.Kind, Now: s.Env.Clock.Now()}
 	if cl, err := s.Env.Clouds.Find(a.Get(keyCloud)); err == nil {
 		f.Cloud = cl
+	}
+	if _, asks := s.Flow.Field(keyLogin); asks && a.Get(keyRegistration) != byHand {
+		f.Login, f.Bootstrap, f.ClientID = a.Get(keyLogin), a.Get(keyBootstrap), ""
+		if who := s.SignedIn(); who != nil {
+			f.Admin = who.Account
+		}
 	}
 	return f
 }

@@ -80,7 +80,7 @@ func TestFill(t *testing.T) {
 		problems   []string // keys, from Fill and Ready together
 		credential string
 	}{
-		{name: "nothing", problems: []string{"mailbox", "client_id", "tenant_id", "credential", "name"}},
+		{name: "nothing", problems: []string{"name"}},
 		{name: "a secret's file", flags: with("client-secret-file", secret), credential: "secret"},
 		{name: "a secret on standard input", flags: with("client-secret-stdin", "true"), stdin: "x8Q~abcdefghijklmnop\n", credential: "secret"},
 		{name: "standard input said to be false", flags: with("client-secret-stdin", "false"), problems: []string{"credential"}},
@@ -200,6 +200,9 @@ func TestCommandHoldsNoSecret(t *testing.T) {
 func TestConfigureNeedsAllAnswers(t *testing.T) {
 	t.Parallel()
 	s := newSession(t)
+	if err := s.Set("registration", "manual", wizard.FromUser, ""); err != nil {
+		t.Fatal(err)
+	}
 	_, err := s.Configure(t.Context(), nil)
 	var problems *wizard.ProblemsError
 	if !errors.As(err, &problems) || len(problems.Problems) < 4 {
