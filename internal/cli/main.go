@@ -20,6 +20,7 @@ import (
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/connections/oskeychain"
+	"github.com/c2conn/c2conn/internal/browser"
 	"github.com/c2conn/c2conn/internal/certs"
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/progress"
@@ -131,9 +132,12 @@ type app struct {
 	output     string
 	noInput    bool
 	accessible bool
+	replicas   time.Duration // how long a clean-up waits for them; 0: the registrar's own
 
 	mu                 sync.Mutex // of what follows, and of standard error
 	passphraseOnScreen wizard.AskPassphrase
+
+	clients map[string]*http.Client
 
 	opened   *connections.Store
 	clouds   *cloud.Set
@@ -258,10 +262,26 @@ func (a *app) personalStore() (certs.Store, error) {
 	return a.personal, nil
 }
 
+// httpClient is the one client for a cloud: all that speak to a host share its
+// connection.
 func (a *app) httpClient(c cloud.Cloud) (*http.Client, error) {
-	return transport.New(transport.Options{
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key := c.Name + "\n" + c.Login
+	if client := a.clients[key]; client != nil {
+		return client, nil
+	}
+	client, err := transport.New(transport.Options{
 		Getenv: a.Getenv, ExtraCA: c.CA, UserAgent: "c2conn/" + a.Version.Number, Clock: a.Clock, Rand: a.Rand, Base: a.Transport,
 	})
+	if err != nil {
+		return nil, err
+	}
+	if a.clients == nil {
+		a.clients = map[string]*http.Client{}
+	}
+	a.clients[key] = client
+	return client, nil
 }
 
 // wizardEnv is the world as the flows see it.
@@ -278,9 +298,14 @@ func (a *app) wizardEnv() (*wizard.Env, error) {
 	if err != nil {
 		return nil, err
 	}
+	dir, err := a.stateDir()
+	if err != nil {
+		return nil, err
+	}
 	return &wizard.Env{
 		Store: store, Personal: personal, Clouds: clouds, HTTP: a.httpClient,
 		Clock: a.Clock, Rand: a.Rand, ReadFile: a.ReadFile, Getenv: a.Getenv,
+		StateDir: dir, BrowserLikely: browser.Likely(a.Getenv, runtime.GOOS), OpenBrowser: a.openBrowser,
 	}, nil
 }
 

@@ -21,14 +21,20 @@ func newNew(a *app) *cobra.Command {
 	return parent("new", "Create, verify and save a connection", groupConnect, "  c2conn new exchange", newFlow(a, wizard.Exchange(),
 		"Connect to Exchange Online",
 		`Opens the wizard for a connection to Exchange Online, or runs without a question
-when the flags answer everything. The application is one that you registered in
-the Entra admin centre; it proves its identity with a certificate or a client
-secret, one of them is enough.
+when the flags answer everything. With --auto an administrator signs in and c2conn
+registers the application, after showing the plan (--dry-run shows it and changes
+nothing). With --manual the application is one that you registered in the Entra
+admin centre (c2conn app guide shows how); it proves its identity with a certificate
+or a client secret, one of them is enough.
 
 Secrets never go into a flag's value: use a file, standard input or the variable.
 The connection is verified before it is saved; with --save-unverified it is saved
 even when checks fail, and the exit code says so all the same.`,
 		`  c2conn new exchange
+  c2conn new exchange --auto --name contoso-exchange
+  c2conn new exchange --auto --dry-run --output json
+  az account get-access-token --resource-type ms-graph --query accessToken -o tsv |
+    c2conn new exchange --auto --access-token-stdin --mailbox admin@contoso.com --name contoso
   c2conn new exchange --manual --client-id 2f1c9e1a-5f0c-4d6b-9a53-0b1f6d8e77aa \
     --tenant-id contoso.onmicrosoft.com --mailbox admin@contoso.com \
     --cert-file app.pfx --cert-password-file app.pass --name contoso-exchange
@@ -43,15 +49,13 @@ func newFlow(a *app, flow *wizard.Flow, short, long, example string) *cobra.Comm
 		Use: strings.TrimPrefix(flow.Verb, "new "), Short: short, Long: long, Example: example,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.flag = func(name string) (string, bool) {
-				f := cmd.Flags().Lookup(name)
-				if f == nil || !f.Changed {
-					return "", false
-				}
-				return f.Value.String(), true
-			}
+			o.flag = givenFlags(cmd)
 			err := o.run(cmd.Context())
-			if isCancelled(err) {
+			var half *wizard.HalfwayError
+			switch {
+			case isCancelled(err) && errors.As(err, &half):
+				return &stoppedError{err: err, state: o.leftBehind(half)}
+			case isCancelled(err):
 				return &stoppedError{err: err, state: "Nothing was saved."}
 			}
 			return err
@@ -63,6 +67,7 @@ func newFlow(a *app, flow *wizard.Flow, short, long, example string) *cobra.Comm
 	cmd.Flags().BoolVar(&o.saveUnverified, "save-unverified", false, "save the connection even when checks fail; it is marked until a verification passes")
 	cmd.Flags().IntVar(&o.parallel, "parallel", 0, "how many checks run side by side; 0 for all that can")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest time for all checks together")
+	o.addRegistrationFlags(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("cloud", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return a.cloudNames(), cobra.ShellCompDirectiveNoFileComp
 	})
@@ -115,6 +120,7 @@ type newOptions struct {
 	saveUnverified bool
 	parallel       int
 	timeout        time.Duration
+	registrationOptions
 }
 
 func (o *newOptions) run(ctx context.Context) error {
@@ -122,17 +128,26 @@ func (o *newOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	env.Parallel, env.Timeout = o.parallel, o.timeout
+	env.Parallel, env.Timeout, env.Consistency = o.parallel, o.timeout, o.consistency
 	s := wizard.NewSession(o.flow, env)
 	if o.timeout <= 0 || o.parallel < 0 {
 		return &usageError{err: errors.New("--timeout must be more than 0, --parallel 0 or more"), command: "c2conn " + o.flow.Verb}
+	}
+	if err := o.checkRegistrationFlags("c2conn " + o.flow.Verb); err != nil {
+		return err
 	}
 	problems := s.Fill(wizard.Source{Flag: o.flag, Getenv: o.Getenv, ReadFile: o.ReadFile, Stdin: o.secretInput(ctx)})
 	if len(problems) > 0 {
 		return o.problems(s, append(problems, s.Ready()...))
 	}
+	if o.dryRun {
+		return o.showPlan(ctx, s)
+	}
 	if o.canAsk() && !o.complete(s) {
 		return o.interactive(ctx, s)
+	}
+	if s.Automatic() && s.Answers.Has("registration") {
+		return o.automatic(ctx, s)
 	}
 	return o.scripted(ctx, s)
 }
@@ -150,11 +165,16 @@ func (o *newOptions) problems(s *wizard.Session, list []wizard.Problem) error {
 // complete reports whether everything was answered on the command line. The name
 // has a default on the screen, but a script must say what it calls its result.
 func (o *newOptions) complete(s *wizard.Session) bool {
-	return len(s.Ready()) == 0 && s.Answers.Has("name")
+	// Registering is never what happens by itself.
+	return len(s.Ready()) == 0 && s.Answers.Has("name") && (!s.Automatic() || s.Answers.Has("registration"))
 }
 
 // scripted verifies and saves without a question.
 func (o *newOptions) scripted(ctx context.Context, s *wizard.Session) error {
+	undecided := s.Automatic()
+	if undecided { // nobody chose it: the wizard proposes it, but a script must say so
+		_ = s.Set("registration", "manual", wizard.FromDefault, "")
+	}
 	if len(s.Ready()) == 0 { // what is wrong already is told before anything is asked of the network
 		if err := s.LookupAll(ctx); err != nil {
 			return &adviceError{err: err, facts: s.Facts()}
@@ -165,6 +185,9 @@ func (o *newOptions) scripted(ctx context.Context, s *wizard.Session) error {
 		problems = append(problems, wizard.Problem{Key: "name", Title: "Name of the connection", Flags: []string{"--name"}, Missing: true, Err: wizard.ErrMissing})
 	}
 	if len(problems) > 0 {
+		if undecided {
+			problems = append([]wizard.Problem{{Key: "registration", Title: "Manual registration, as follows, or automatic", Flags: []string{"--manual", "--auto"}, Missing: true, Err: wizard.ErrMissing}}, problems...)
+		}
 		return o.problems(s, problems)
 	}
 	out, err := s.Configure(ctx, o.progressLines())
@@ -190,7 +213,7 @@ func (o *newOptions) interactive(ctx context.Context, s *wizard.Session) error {
 	var err error
 	if o.accessible || o.Getenv("TERM") == "dumb" {
 		out, err = wizard.RunPlain(ctx, s, wizard.PlainOptions{
-			In: o.In, Out: o.Err,
+			In: o.In, Out: o.Err, Copy: o.copier(),
 			ReadPassword: func(prompt string) (connections.Secret, error) { return o.readPassword(ctx, prompt) },
 		})
 	} else {
@@ -209,10 +232,16 @@ func (o *newOptions) finish(s *wizard.Session, out *wizard.Outcome, saved bool) 
 		o.errorf("%s\n", wrap(note, 96, ""))
 	}
 	command := s.Command()
-	if saved && !out.Verified {
+	if saved && !out.Verified && out.Run == "" {
 		command += " --save-unverified"
 	}
 	answer := answerJSON{Connection: out.Connection, Verified: out.Verified, Saved: saved, Checks: o.checksJSON(out.Report.Results), Command: command, Notes: out.Notes}
+	if len(out.Steps) > 0 {
+		answer.Steps = o.checksJSON(out.Steps)
+	}
+	if out.Waiting {
+		answer.ConsentURL = o.consentLink(out.Connection)
+	}
 	err := o.print(printable{value: answer, name: nameIf(saved, out.Connection.Name), table: func() string {
 		if !saved {
 			return ""
@@ -221,6 +250,10 @@ func (o *newOptions) finish(s *wizard.Session, out *wizard.Outcome, saved bool) 
 	}})
 	if err != nil {
 		return err
+	}
+	if out.Waiting && saved {
+		o.waitingForConsent(out.Connection, out.Missing)
+		return &verdict{class: advice.ClassConsent}
 	}
 	if !out.Verified {
 		if saved {

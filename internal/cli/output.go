@@ -147,8 +147,10 @@ type answerJSON struct {
 	Verified   bool                   `json:"verified"`
 	Saved      bool                   `json:"saved"`
 	Checks     []checkJSON            `json:"checks"`
+	Steps      []checkJSON            `json:"steps,omitempty"` // of a registration, in the form of checks
 	Command    string                 `json:"command,omitempty"`
 	Notes      []string               `json:"notes,omitempty"`
+	ConsentURL string                 `json:"consent_url,omitempty"` // where an administrator consents, while that is waited for
 }
 
 func (a *app) checksJSON(results []task.Result) []checkJSON {

@@ -40,7 +40,7 @@ policy · 130 cancelled`,
 	}
 	root.AddGroup(
 		&cobra.Group{ID: groupConnect, Title: "Connections"},
-		&cobra.Group{ID: groupKeys, Title: "Certificates and clouds"},
+		&cobra.Group{ID: groupKeys, Title: "Applications, certificates and clouds"},
 		&cobra.Group{ID: groupOther, Title: "Other"},
 	)
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "form of the result: table, json, yaml or name")
@@ -56,7 +56,7 @@ policy · 130 cancelled`,
 	case len(args) > 0 && args[0] == "version":
 		root.AddCommand(newVersion(a))
 	default:
-		root.AddCommand(newNew(a), newList(a), newShow(a), newVerify(a), newDelete(a), newCert(a), newCloud(a), newVersion(a))
+		root.AddCommand(newNew(a), newList(a), newShow(a), newVerify(a), newConsent(a), newDelete(a), newApp(a), newCert(a), newCloud(a), newApp(a), newVersion(a))
 	}
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -55,6 +56,8 @@ func TestScripts(t *testing.T) {
 			"fault": changeFault,
 			"code":  exitCode,
 			"calls": countCalls,
+			"apps":  countApps,
+			"admin": writeToken,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -93,6 +96,9 @@ func startSim(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("SIM_CLIENT_SECRET_FILE", file("simfiles/secret", []byte(w.Secret+"\n")))
 	ts.Setenv("SIM_CERT_FILE", file("simfiles/app.pfx", w.PFX))
 	ts.Setenv("SIM_CERT_PASSWORD_FILE", file("simfiles/app.pass", []byte(sim.PFXPassword+"\n")))
+	token, err := w.AdminToken(w.Mailbox)
+	ts.Check(err)
+	ts.Setenv("SIM_ADMIN_TOKEN_FILE", file("simfiles/admin.token", []byte(token+"\n")))
 	ts.Setenv("SIM_CA_FILE", file("simfiles/ca.pem", w.CAPEM()))
 }
 
@@ -140,6 +146,26 @@ func countCalls(ts *testscript.TestScript, neg bool, args []string) {
 	if (n == want) == neg {
 		ts.Fatalf("%d requests to %s, want %s%d", n, args[1], map[bool]string{true: "other than "}[neg], want)
 	}
+}
+
+// countApps wants that many applications of a name in the tenant: apps 1 'My app'.
+func countApps(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	data, err := world(ts).Dump()
+	ts.Check(err)
+	var d dump
+	ts.Check(json.Unmarshal(data, &d))
+	if n := d.named(args[1]); n != want {
+		ts.Fatalf("%d applications named %q (-1: one without its service principal), want %d", n, args[1], want)
+	}
+}
+
+// writeToken writes the token of another administrator to a file: admin UPN FILE.
+func writeToken(ts *testscript.TestScript, _ bool, args []string) {
+	token, err := world(ts).AdminToken(args[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(token), 0o600))
 }
 
 // TestEveryCommandHelps wants an example and a description of every command.

@@ -84,6 +84,7 @@ func (a *app) newCommand(c connections.Connection) string {
 	}
 	s := wizard.NewSession(wizard.Exchange(), env)
 	s.Load(c)
+	_ = s.Set("registration", "manual", wizard.FromDefault, "") // the registration is there: no command makes another
 	return s.Command()
 }
 

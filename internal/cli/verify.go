@@ -76,6 +76,11 @@ type verified struct {
 
 // check verifies a saved connection and keeps the result in its profile.
 func (a *app) check(ctx context.Context, c connections.Connection, listen func(task.Event)) verified {
+	return a.checkFor(ctx, c, verify.Options{}, listen)
+}
+
+// checkFor is check with options; what they say of the outside world is filled in.
+func (a *app) checkFor(ctx context.Context, c connections.Connection, options verify.Options, listen func(task.Event)) verified {
 	facts := verify.FactsOf(c, cloud.Cloud{}, a.Clock.Now())
 	fail := func(err error) verified { return verified{conn: c, err: &adviceError{err: err, facts: facts}} }
 	target, err := a.target(ctx, c)
@@ -87,7 +92,8 @@ func (a *app) check(ctx context.Context, c connections.Connection, listen func(t
 	if err != nil {
 		return fail(err)
 	}
-	report := verify.Run(ctx, verify.Options{HTTP: client, Clock: a.Clock}, target, listen)
+	options.HTTP, options.Clock = client, a.Clock
+	report := verify.Run(ctx, options, target, listen)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fail(ctx.Err())
 	}
@@ -174,6 +180,11 @@ func (a *app) verifyOne(ctx context.Context, c connections.Connection) error {
 	if v.err != nil {
 		return v.err
 	}
+	return a.sayVerified(v)
+}
+
+// sayVerified prints the outcome of one verification; its class is the exit code.
+func (a *app) sayVerified(v verified) error {
 	a.adviceLines(v.report.Results)
 	err := a.print(printable{value: a.answer(v), name: v.conn.Name, table: func() string {
 		return fmt.Sprintf("%s  %s\n", v.conn.Name, stateText(v.conn.Verification, a.Clock.Now()))

@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/cloud"
+	"github.com/c2conn/c2conn/internal/entra"
+	"github.com/c2conn/c2conn/internal/progress"
+	"github.com/c2conn/c2conn/internal/verify"
+	"github.com/c2conn/c2conn/registration"
+)
+
+func newConsent(a *app) *cobra.Command {
+	o := &consentOptions{app: a}
+	cmd := &cobra.Command{
+		Use: "consent NAME", Short: "Finish a connection that waits for admin consent", GroupID: groupConnect,
+		Long: `Shows the link on which an administrator consents, waits until the application's
+own tokens hold the permissions, verifies the connection and notes the result.
+Whoever runs it needs no rights in the tenant. With a way of signing in (--login,
+--access-token-stdin) the consent is granted right here instead: that takes the role
+Global Administrator or Privileged Role Administrator.`,
+		Example: `  c2conn consent contoso-exchange
+  c2conn consent contoso-exchange --login browser
+  c2conn consent contoso-exchange --wait 0s --output json`,
+		Args: oneArgument("the name of a connection"), ValidArgsFunction: a.completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
+	}
+	o.signIn = addSignInFlags(cmd)
+	cmd.Flags().DurationVar(&o.wait, "wait", 15*time.Minute, "how long to wait for somebody's consent; 0s to look once")
+	return cmd
+}
+
+type consentOptions struct {
+	*app
+	signIn *signInOptions
+	wait   time.Duration
+}
+
+func (o *consentOptions) run(ctx context.Context, name string) error {
+	if o.wait < 0 {
+		return &usageError{err: errors.New("--wait must not be negative"), command: "c2conn consent"}
+	}
+	c, err := o.connection(ctx, name)
+	if err != nil {
+		return err
+	}
+	if c.Location != connections.Online || c.Registration.ClientID == "" {
+		return refuse("%s has no application in Entra ID, so there is nothing to consent to", c.Name)
+	}
+	wanted := required(c.Kind)
+	given := slices.ContainsFunc([]string{"login", "access-token-file", "access-token-stdin", "login-client-id"}, func(flag string) bool {
+		_, ok := o.signIn.flag(flag)
+		return ok
+	}) || o.Getenv("C2CONN_LOGIN") != "" || o.Getenv("C2CONN_ACCESS_TOKEN") != ""
+	if given {
+		if err := o.grant(ctx, c); err != nil {
+			return err
+		}
+	} else if link := o.consentLink(c); link != "" {
+		o.errorf("A Global Administrator or Privileged Role Administrator has to open this link (it holds no secret) and accept:\n\n    %s\n\n", link)
+	}
+	wait := o.wait
+	if given {
+		wait = max(wait, time.Minute) // what was granted right now has to spread
+	}
+	if err := o.await(ctx, c, wanted, wait); err != nil {
+		return err
+	}
+	v := o.checkFor(ctx, c, verify.Options{Fresh: time.Minute}, o.progressLines())
+	if v.err != nil {
+		return v.err
+	}
+	return o.sayVerified(v)
+}
+
+// required lists what a connection of the kind cannot work without.
+func required(kind connections.Kind) []registration.Permission {
+	return slices.DeleteFunc(registration.Catalogue(kind), func(p registration.Permission) bool { return !p.Required })
+}
+
+// grant consents as the administrator who signs in.
+func (o *consentOptions) grant(ctx context.Context, c connections.Connection) error {
+	ctx, cancel := context.WithTimeout(ctx, signInLimit)
+	defer cancel()
+	facts := verify.FactsOf(c, o.cloudOf(c), o.Clock.Now())
+	admin, err := o.app.signIn(ctx, o.signIn, map[string]string{"cloud": c.Cloud, "tenant_id": c.Tenant.ID})
+	if err != nil {
+		return err
+	}
+	facts.Login, facts.Admin = o.adminFacts(o.signIn, admin).Login, admin.Claims.UPN
+	granted, missing, err := registration.Grant(ctx, admin, c.Kind, c.Registration.ClientID)
+	if err != nil {
+		return &adviceError{err: err, facts: facts}
+	}
+	if len(granted) > 0 {
+		o.errorf("Granted: %s.\n", roleNames(granted))
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	var roles []advice.Role
+	for _, p := range missing {
+		roles = append(roles, advice.Role{Service: p.Resource.Title(), Name: p.Role, Why: p.Why})
+	}
+	return &adviceError{err: &advice.ConsentNeededError{Roles: roles, Account: admin.Claims.UPN, Link: o.consentLink(c)}, facts: facts}
+}
+
+func roleNames(list []registration.Permission) string {
+	var names []string
+	for _, p := range list {
+		names = append(names, p.Role)
+	}
+	return strings.Join(names, ", ")
+}
+
+// await waits until the application's own tokens hold the permissions.
+func (o *consentOptions) await(ctx context.Context, c connections.Connection, wanted []registration.Permission, wait time.Duration) error {
+	target, err := o.target(ctx, c)
+	if err != nil {
+		return &adviceError{err: err, facts: verify.FactsOf(c, o.cloudOf(c), o.Clock.Now())}
+	}
+	client, err := o.httpClient(target.Cloud)
+	if err != nil {
+		return err
+	}
+	app, err := entra.NewApp(entra.AppOptions{Cloud: target.Cloud, TenantID: c.Tenant.ID, ClientID: c.Registration.ClientID, Credential: target.Credential, HTTP: client, Now: o.Clock.Now, Rand: o.Rand})
+	if err != nil {
+		return err
+	}
+	ctx = progress.With(ctx, func(u progress.Update) {
+		until := ""
+		if !u.Until.IsZero() {
+			until = fmt.Sprintf(" (until %s)", u.Until.Local().Format(time.TimeOnly))
+		}
+		o.errorf("  … %s%s\n", clean(u.Text), until)
+	})
+	err = registration.Await(ctx, app, target.Cloud, wanted, 1, wait, o.Clock)
+	var slow *advice.ReplicationError
+	if err != nil && ctx.Err() == nil && errors.As(err, &slow) {
+		facts := verify.FactsOf(c, target.Cloud, o.Clock.Now())
+		var roles []advice.Role
+		for _, p := range wanted {
+			roles = append(roles, advice.Role{Service: p.Resource.Title(), Name: p.Role, Why: p.Why})
+		}
+		return &adviceError{err: &advice.ConsentNeededError{Roles: roles, Link: o.consentLink(c), Err: err}, facts: facts}
+	}
+	return err
+}
+
+// cloudOf is the cloud of a connection, the zero Cloud where it is not known.
+func (a *app) cloudOf(c connections.Connection) cloud.Cloud {
+	clouds, err := a.cloudSet()
+	if err != nil {
+		return cloud.Cloud{}
+	}
+	cl, _ := clouds.Find(c.Cloud)
+	return cl
+}
