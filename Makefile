@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X github.com/c2conn/c2conn/internal/cli.number=$(VERSION)
 PLAIN   := CGO_ENABLED=0
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: build demo test bench conformance integration ci fmt vet lint cross fuzz golden clean
+.PHONY: build demo test bench conformance integration live ci fmt vet lint cross fuzz golden clean
 
 build:
 	$(PLAIN) go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/c2conn ./cmd/c2conn-sim
@@ -32,6 +32,10 @@ conformance: build
 # The keychain and clients that nobody here wrote; needs root, apt and npm.
 integration: build
 	@scripts/integration
+
+# The journey against a real tenant, and what Microsoft's services really answer; see docs/live.md.
+live: build
+	@scripts/live
 
 fmt:
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$bad" || { echo "not gofmt-ed:"; echo "$$bad"; exit 1; }
@@ -60,7 +64,7 @@ fuzz:
 
 # Rewrites the golden screens and texts; look at the difference before committing it.
 golden:
-	go test ./wizard/ ./internal/cli/ ./internal/advice/ -update
+	go test ./wizard/ ./internal/cli/ ./internal/advice/ ./registration/ -update
 
 clean:
 	rm -rf bin dist
