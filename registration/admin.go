@@ -43,6 +43,7 @@ type directory interface {
 	CreateServicePrincipal(ctx context.Context, appID string, tags []string) (graph.ServicePrincipal, error)
 	ServicePrincipal(ctx context.Context, appID string) (graph.ServicePrincipal, error)
 	DeleteServicePrincipal(ctx context.Context, objectID string) error
+	DeletedServicePrincipals(ctx context.Context) ([]graph.ServicePrincipal, error)
 
 	Assignments(ctx context.Context, principalID string) ([]graph.Assignment, error)
 	Assign(ctx context.Context, wanted []graph.Assignment) []error

@@ -2,6 +2,7 @@ package registration
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -25,6 +26,9 @@ func (w *work) doApplication(ctx context.Context) task.Result {
 			return failed(err)
 		}
 	}
+	if err := w.addServices(w.replicated(ctx)); err != nil {
+		return failed(err)
+	}
 	finding := "used"
 	if w.plan.Action == ActionUse {
 		err = w.useExisting(ctx)
@@ -39,9 +43,18 @@ func (w *work) doApplication(ctx context.Context) task.Result {
 		err = w.prepareLogin()
 	}
 	if err != nil {
-		return failed(err)
+		return failed(w.notYet(ctx, err))
 	}
 	return task.Result{Status: task.Pass, Finding: "client id " + w.app.AppID + ", " + finding}
+}
+
+// notYet gives the answer that an object of this run is not known the meaning that
+// it has: a server lags behind. An application of others is really gone.
+func (w *work) notYet(ctx context.Context, err error) error {
+	if w.plan.Action == ActionCreate && graph.Replicating(err) && !errors.As(err, new(*advice.ReplicationError)) {
+		return w.refusal(ctx, "read the application", err)
+	}
+	return err
 }
 
 // prepareLogin makes the application's own sign-in, and fetches the tenant's
@@ -170,11 +183,11 @@ func (w *work) createOnce(ctx context.Context) error {
 	}
 	if !w.j.Application.Plain {
 		err := w.change(stepApplication, what, before, func() (err error) {
-			w.app, _, err = g.UpsertApplication(ctx, w.j.UniqueName, a)
+			w.app, _, err = g.UpsertApplication(w.replicated(ctx), w.j.UniqueName, a)
 			return err
 		}, after)
-		if !upsertRefused(err) {
-			if err != nil && !lost(err) {
+		if unread := errors.Is(err, graph.ErrUnread); unread || !upsertRefused(err) {
+			if err != nil && !unread && !lost(err) {
 				refused()
 			}
 			return err
@@ -252,6 +265,10 @@ func (w *work) find(ctx context.Context, patience bool) (bool, error) {
 	if !purged && patience {
 		if found, err = w.r.search(ctx, "Looking whether the application was created although no answer came", note.SentAt, look); found || err != nil {
 			return found, err
+		}
+		// However short the limit of a wait is: what may exist is neither made again nor counts as removed.
+		if sure := note.SentAt.Add(w.r.spread()); w.r.o.Clock.Now().Before(sure) {
+			return false, &advice.ReplicationError{What: "the application", Waited: w.r.o.Consistency}
 		}
 	}
 	w.j.Application = applicationNote{Plain: note.Plain}

@@ -190,7 +190,7 @@ func (r *Registrar) carryOut(ctx context.Context, w *work, listen func(task.Even
 	w.ctx = inner
 	steps := Steps()
 	for i, run := range []func(context.Context) task.Result{w.doKey, w.doApplication, w.doPrincipal, w.doConsent, w.doReady} {
-		steps[i].Run = run
+		steps[i].Run = func(ctx context.Context) task.Result { return w.advised(steps[i].ID, run(ctx)) }
 	}
 	res := w.result()
 	res.Results = task.Run(ctx, r.o.Clock.Now, steps, listen)
@@ -313,9 +313,6 @@ func oneLine(err error) string {
 // doPrincipal makes the service principal.
 func (w *work) doPrincipal(ctx context.Context) task.Result {
 	ctx = w.replicated(ctx)
-	if err := w.addServices(ctx); err != nil {
-		return failed(err)
-	}
 	appID := w.j.Application.AppID
 	if w.plan.Action == ActionUse && !w.j.Principal.Sent {
 		sp, err := w.admin.Graph.ServicePrincipal(graph.Fresh(ctx, 0), appID)
@@ -327,6 +324,7 @@ func (w *work) doPrincipal(ctx context.Context) task.Result {
 			return failed(err)
 		}
 	}
+	was := w.j.Principal
 	err := w.change(stepPrincipal, "create the service principal", func(j *journal) { j.Principal = principalNote{Sent: true} },
 		func() (err error) {
 			w.principal, err = w.admin.Graph.CreateServicePrincipal(ctx, appID, principalTags())
@@ -334,17 +332,23 @@ func (w *work) doPrincipal(ctx context.Context) task.Result {
 		},
 		func(j *journal) { j.Principal.ObjectID = w.principal.ObjectID })
 	if err != nil {
+		if !lost(err) { // none was made now
+			w.j.Principal, w.dirty = was, true
+		}
 		return failed(w.refusal(ctx, "create the service principal", err))
 	}
 	return task.Result{Status: task.Pass, Finding: "object id " + w.principal.ObjectID}
 }
 
 // addServices adds the services of Microsoft to the tenant that it does not know
-// yet. They are not taken back: others may rely on them from then on.
+// yet, before anything else: what it has no licence for is refused. They are not
+// taken back, so they do not count as made: others may rely on them from then on.
 func (w *work) addServices(ctx context.Context) error {
+	touched := w.j.Touched
+	defer func() { w.j.Touched = touched }()
 	for _, r := range w.plan.missingServices() {
 		var sp graph.ServicePrincipal
-		err := w.change(stepPrincipal, "add "+r.Title()+" to the tenant", nil, func() (err error) {
+		err := w.change(stepApplication, "add "+r.Title()+" to the tenant", nil, func() (err error) {
 			sp, err = w.admin.Graph.CreateServicePrincipal(graph.Fresh(ctx, 0), r.AppID(), nil)
 			return err
 		}, nil)
@@ -364,6 +368,29 @@ func (w *work) addServices(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// advised adds to the result of a step the advice for its error. A warning ends
+// nothing: the connection will be saved, so its name can be used.
+func (w *work) advised(step string, res task.Result) task.Result {
+	if res.Err == nil || res.Advice != nil {
+		return res
+	}
+	f := advice.Facts{
+		ClientID: w.j.Application.AppID, TenantID: w.plan.Tenant.ID, TenantDomain: w.plan.Tenant.Domain, Cloud: w.base.Cloud, Kind: w.plan.Kind,
+		CredentialType: w.plan.Credential.Type, Thumbprint: string(w.j.Key.Thumbprint), Now: w.r.o.Clock.Now(),
+	}
+	if res.Status == task.Warn {
+		f.Connection, f.Registered = w.wish.Connection, true
+	}
+	if step != stepReady { // there the application signs in, elsewhere the administrator
+		f.Admin, f.Login = w.plan.Account, "browser"
+		if w.admin.Claims.App {
+			f.Login = "app"
+		}
+	}
+	res.Advice = advice.For(res.Err, f)
+	return res
 }
 
 // doReady waits until the application can sign in and holds what was granted.

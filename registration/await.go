@@ -12,7 +12,6 @@ import (
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/entra"
-	"github.com/c2conn/c2conn/internal/progress"
 	"github.com/c2conn/c2conn/internal/transport"
 )
 
@@ -42,43 +41,40 @@ const confirmPause = time.Second
 
 func await(ctx context.Context, w waiting) error {
 	begin := w.clock.Now()
-	end, pause := begin.Add(w.limit), firstPause
-	good, enough := 0, w.first
-	for n := 1; ; n++ {
+	end := begin.Add(w.limit)
+	var backoff transport.Backoff
+	for good, enough := 0, w.first; ; {
 		// Roles never enter a token that exists.
 		w.app.Forget()
 		last, err := w.ask(ctx)
-		wait := pause
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case err != nil && !lagging(err):
+		case err != nil && !entra.Lagging(err):
 			return err
 		case err == nil && len(last.Missing) == 0:
 			if good++; good >= enough {
 				return nil
 			}
-			wait = confirmPause
 		default:
 			good, enough = 0, w.need
-			pause = min(pause*3/2, longestPause)
 		}
 		now := w.clock.Now()
 		if err != nil && w.limit > DefaultConsistency && now.Sub(begin) >= DefaultConsistency && !unconsented(err) {
 			return err // no replica takes that long: it is wrong
 		}
-		if !now.Before(end) {
-			if good > 0 {
-				return nil
+		switch {
+		case good > 0 && !now.Before(end):
+			return nil
+		case good > 0:
+			if err := w.clock.Sleep(ctx, min(confirmPause, end.Sub(now))); err != nil {
+				return err
 			}
-			return w.late(now.Sub(begin), last, err)
-		}
-		wait = min(wait, end.Sub(now))
-		if good == 0 {
-			progress.Report(ctx, progress.Update{Text: w.words(last, err) + fmt.Sprintf("; asking again in %d s", (wait+time.Second-1)/time.Second), Attempt: n + 1, Until: end})
-		}
-		if err := w.clock.Sleep(ctx, wait); err != nil {
-			return err
+		case !backoff.Wait(ctx, w.clock, end, notThere(last, err)):
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return late(now.Sub(begin), last, err)
 		}
 	}
 }
@@ -98,7 +94,7 @@ func (w waiting) ask(ctx context.Context) (last advice.MissingRolesError, err er
 	}
 	all.Wait()
 	for _, e := range errs {
-		if e != nil && (err == nil || lagging(err) && !lagging(e)) {
+		if e != nil && (err == nil || entra.Lagging(err) && !entra.Lagging(e)) {
 			err = e // what waiting does not help decides
 		}
 	}
@@ -127,35 +123,15 @@ func scopeOf(c cloud.Cloud, r Resource) string {
 	}
 }
 
-// lagging tells whether Entra ID answers like that while it does not know a new
-// application, its credential or its consent yet.
-//
-// Source: learn.microsoft.com/entra/identity-platform/reference-error-codes.
-func lagging(err error) bool {
-	var e *entra.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code() {
-	case 700016, // application not found
-		7000229, // service principal not found
-		7000215, // client secret not known
-		700027,  // certificate not known
-		65001:   // no consent
-		return true
-	}
-	return false
-}
-
 func unconsented(err error) bool {
-	var e *entra.Error
-	return errors.As(err, &e) && e.Code() == 65001
+	e, ok := errors.AsType[*entra.Error](err)
+	return ok && e.Code() == entra.CodeNoConsent
 }
 
-func (w waiting) words(last advice.MissingRolesError, err error) string {
-	var e *entra.Error
-	if errors.As(err, &e) {
-		what := map[int]string{7000229: "the service principal", 7000215: "the client secret", 700027: "the certificate", 65001: "the consent"}[e.Code()]
+// notThere says what was not there yet when the token was asked for.
+func notThere(last advice.MissingRolesError, err error) string {
+	if e, ok := errors.AsType[*entra.Error](err); ok {
+		what := map[int]string{entra.CodePrincipalUnknown: "the service principal", entra.CodeSecretUnknown: "the client secret", entra.CodeKeyUnknown: "the certificate", entra.CodeNoConsent: "the consent"}[e.Code()]
 		if what == "" {
 			what = "the application"
 		}
@@ -168,7 +144,7 @@ func (w waiting) words(last advice.MissingRolesError, err error) string {
 	return "The application's token does not hold " + strings.Join(names, ", ") + " yet"
 }
 
-func (w waiting) late(waited time.Duration, last advice.MissingRolesError, err error) error {
+func late(waited time.Duration, last advice.MissingRolesError, err error) error {
 	e := &advice.ReplicationError{What: "the application", Waited: waited, Last: err}
 	if err == nil {
 		e.What, e.Last = "the consent", &last

@@ -39,6 +39,10 @@ func (p *Plan) changes() []Change {
 	}
 	objectID, appID, principalID := newObjectID, newAppID, newPrincipalID
 	secret := p.Credential.Type == connections.TypeClientSecret
+	for _, r := range p.missingServices() {
+		add(Change{ID: "service-" + string(r), Title: "Add " + r.Title() + " to the tenant", Method: "POST", URL: "/servicePrincipals",
+			Body: object{"appId": r.AppID()}, Why: "the tenant does not know this service yet; it is refused if the tenant has no licence for it, and then nothing else is done"})
+	}
 	if e := p.Existing; e != nil {
 		objectID, appID = e.ObjectID, e.AppID
 		if e.PrincipalID != "" {
@@ -64,10 +68,6 @@ func (p *Plan) changes() []Change {
 			add(Change{ID: "permissions", Title: "Ask for the permissions", Method: "PATCH", URL: "/applications/" + objectID,
 				Body: object{"requiredResourceAccess": accessBodies(merged)}, Why: "adds what is missing to the list that administrators see; nothing is taken away"})
 		}
-	}
-	for _, r := range p.missingServices() {
-		add(Change{ID: "service-" + string(r), Title: "Add " + r.Title() + " to the tenant", Method: "POST", URL: "/servicePrincipals",
-			Body: object{"appId": r.AppID()}, Why: "the tenant does not know this service yet; it is refused if the tenant has no licence for it"})
 	}
 	if p.Existing == nil || p.Existing.PrincipalID == "" {
 		add(Change{ID: "service-principal", Title: "Create the service principal", Method: "POST", URL: "/servicePrincipals",

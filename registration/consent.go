@@ -36,7 +36,7 @@ func (w *work) doConsent(ctx context.Context) task.Result {
 	if w.plan.Action == ActionUse || !w.fresh {
 		var err error
 		if have, err = w.admin.Graph.Assignments(ctx, principal); err != nil {
-			return failed(err)
+			return failed(w.refusal(ctx, "list the granted permissions", err))
 		}
 	}
 	var ask []graph.Assignment
@@ -106,8 +106,8 @@ func isGranted(have []graph.Assignment, resourceID, roleID string) bool {
 
 // Grant consents, as whoever signed in, to the permissions that an application of
 // the kind needs: those that the catalogue requires, and of the optional ones
-// those that the application asks for. granted are those that it has now, missing
-// those that the account may not grant.
+// those that the application asks for. granted are those that this call granted,
+// without those of before; missing those that the account may not grant.
 //
 // Errors: *graph.Error, *advice.NoResourceError.
 func Grant(ctx context.Context, admin Admin, kind connections.Kind, clientID string) (granted, missing []Permission, err error) {
@@ -152,7 +152,6 @@ func Grant(ctx context.Context, admin Admin, kind connections.Kind, clientID str
 		}
 		p.RoleID = role.ID
 		if isGranted(have, service.ObjectID, role.ID) {
-			granted = append(granted, p)
 			continue
 		}
 		ask = append(ask, graph.Assignment{PrincipalID: principal.ObjectID, ResourceID: service.ObjectID, RoleID: role.ID})

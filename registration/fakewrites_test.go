@@ -72,8 +72,11 @@ func (f *fake) bury(appID string) {
 func (f *fake) DeleteApplication(ctx context.Context, id string) error {
 	return f.ask(ctx, "delete application", true, func() error {
 		a, err := f.app(byID(id))
-		if err != nil {
+		switch {
+		case err != nil && slices.ContainsFunc(f.deletedApps, byID(id)):
 			return nil
+		case err != nil:
+			return err
 		}
 		gone := *a
 		f.apps = slices.DeleteFunc(f.apps, byID(id))
@@ -86,10 +89,22 @@ func (f *fake) DeleteApplication(ctx context.Context, id string) error {
 
 func (f *fake) PurgeDeleted(ctx context.Context, id string) error {
 	return f.ask(ctx, "purge", true, func() error {
+		before := len(f.deletedApps) + len(f.deletedSPs)
 		f.deletedApps = slices.DeleteFunc(f.deletedApps, byID(id))
 		f.deletedSPs = slices.DeleteFunc(f.deletedSPs, func(sp graph.ServicePrincipal) bool { return sp.ObjectID == id })
+		if len(f.deletedApps)+len(f.deletedSPs) == before {
+			return missing("deleted item")
+		}
 		return nil
 	})
+}
+
+func (f *fake) DeletedServicePrincipals(ctx context.Context) (list []graph.ServicePrincipal, err error) {
+	err = f.ask(ctx, "list deleted principals", false, func() error {
+		list = slices.Clone(f.deletedSPs)
+		return nil
+	})
+	return list, err
 }
 
 func (f *fake) Owners(ctx context.Context, _ string) (o []graph.Owner, err error) {
@@ -137,10 +152,13 @@ func (f *fake) DeleteServicePrincipal(ctx context.Context, id string) error {
 		for _, sp := range f.principals {
 			if sp.ObjectID == id {
 				f.bury(sp.AppID)
-				break
+				return nil
 			}
 		}
-		return nil
+		if slices.ContainsFunc(f.deletedSPs, func(sp graph.ServicePrincipal) bool { return sp.ObjectID == id }) {
+			return nil
+		}
+		return missing("service principal")
 	})
 }
 

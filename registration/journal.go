@@ -90,12 +90,21 @@ type applicationNote struct {
 	SentAt   time.Time `json:"sent_at,omitzero"`
 	Plain    bool      `json:"plain,omitempty"` // created without its unique name: a repetition would make a second one
 	Deleted  bool      `json:"deleted,omitempty"`
+	purgeNote
+}
+
+// purgeNote says whether something was removed from the deleted items.
+type purgeNote struct {
+	PurgeSent bool `json:"purge_sent,omitempty"` // the request for it, whose answer did not come
+	Purged    bool `json:"purged,omitempty"`
 }
 
 // principalNote says which service principal belongs to the application.
 type principalNote struct {
 	ObjectID string `json:"object_id,omitempty"`
-	Sent     bool   `json:"sent,omitempty"` // the request that creates it: it is the run's own
+	Sent     bool   `json:"sent,omitempty"`    // the request that creates it: it is the run's own
+	Deleted  bool   `json:"deleted,omitempty"` // by itself, not with its application
+	purgeNote
 }
 
 // assignedNote is one permission, by ids.
@@ -109,9 +118,18 @@ type logNote struct {
 	At      time.Time `json:"at"`
 	Step    string    `json:"step"`
 	Change  string    `json:"change"`
-	Outcome string    `json:"outcome"` // sent, done, refused or unknown
+	Outcome string    `json:"outcome"` // outcomeSent, done, outcomeRefused or unknown
 	Detail  string    `json:"detail,omitempty"`
 }
+
+const (
+	outcomeSent    = "sent"
+	outcomeRefused = "refused"
+)
+
+// ErrJournal means that a journal cannot be written, on a full disk for example.
+// Then nothing more is changed in the tenant.
+var ErrJournal = errors.New("the journal of the registration cannot be written, so nothing more is changed")
 
 var guidForm = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
@@ -221,7 +239,7 @@ func (j *journal) save(dir string) error {
 		err = atomicfile.Write(dir, j.Run+journalEnding, append(data, '\n'), true)
 	}
 	if err != nil {
-		return fmt.Errorf("the journal of the registration cannot be written, so nothing more is changed: %w", err)
+		return fmt.Errorf("%w: %w", ErrJournal, err)
 	}
 	return nil
 }

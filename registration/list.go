@@ -218,25 +218,56 @@ func Delete(ctx context.Context, admin Admin, appID string, purge bool) error {
 		return fmt.Errorf("“%s” (client id %s) is not deleted by c2conn: %w", a.DisplayName, a.AppID, errNotOurs)
 	}
 	principal := ""
-	if !gone {
-		if purge {
-			if sp, err := g.ServicePrincipal(ctx, appID); err == nil {
-				principal = sp.ObjectID
-			}
+	if !gone && purge {
+		if sp, err := g.ServicePrincipal(ctx, appID); err == nil {
+			principal = sp.ObjectID
 		}
-		if err := g.DeleteApplication(ctx, a.ObjectID); err != nil {
+	}
+	if !gone {
+		if err := g.DeleteApplication(graph.Fresh(ctx, time.Minute), a.ObjectID); err != nil {
 			return err
 		}
 	}
 	if !purge {
 		return nil
 	}
-	if principal != "" {
-		err = g.PurgeDeleted(graph.Fresh(ctx, time.Minute), principal)
-	}
-	limit := time.Duration(0)
-	if !gone {
-		limit = DefaultConsistency
-	}
-	return errors.Join(err, g.PurgeDeleted(graph.Fresh(ctx, limit), a.ObjectID))
+	// The service principal first: with its application gone for good it may vanish.
+	return errors.Join(purgePrincipals(ctx, g, principal, appID, gone), purgeListed(ctx, g, a.ObjectID, gone))
 }
+
+// purgePrincipals removes the service principals of an application from the deleted
+// items: the one that was known before, and those that lie there.
+func purgePrincipals(ctx context.Context, g directory, known, appID string, listed bool) error {
+	if known != "" {
+		return purgeListed(ctx, g, known, listed)
+	}
+	list, err := g.DeletedServicePrincipals(ctx)
+	if err != nil {
+		return fmt.Errorf("whether its service principal lies in the deleted items is not known: %w", err)
+	}
+	var errs []error
+	for _, sp := range list {
+		if strings.EqualFold(sp.AppID, appID) {
+			errs = append(errs, purgeListed(ctx, g, sp.ObjectID, true))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// purgeListed removes something from the deleted items. Where it was listed, not
+// finding it any more soon means that it is gone; right after its deletion, when
+// every server must have heard of that.
+func purgeListed(ctx context.Context, g directory, id string, listed bool) error {
+	limit := DefaultConsistency
+	if listed {
+		limit = listedLimit
+	}
+	err := g.PurgeDeleted(graph.Fresh(ctx, limit), id)
+	if notFound(err) && ctx.Err() == nil {
+		return nil
+	}
+	return err
+}
+
+// listedLimit bounds the wait for what one server has just listed.
+const listedLimit = 30 * time.Second

@@ -37,6 +37,8 @@ type place struct {
 	own   certs.Store
 	r     *Registrar
 	wish  Wish
+
+	consistency time.Duration
 }
 
 func newPlace(t *testing.T, upn string, o sim.Options) *place {
@@ -81,7 +83,7 @@ func (p *place) restart() {
 }
 
 func (p *place) registrar() *Registrar {
-	return New(Options{Dir: p.dir, Personal: p.own, Store: p.store, Cloud: p.cloud, Clock: p.clock, Key: func(context.Context) (*rsa.PrivateKey, error) { return testKey(), nil }})
+	return New(Options{Dir: p.dir, Personal: p.own, Store: p.store, Cloud: p.cloud, Clock: p.clock, Consistency: p.consistency, Key: func(context.Context) (*rsa.PrivateKey, error) { return testKey(), nil }})
 }
 
 func (p *place) signIn(upn string) Admin {

@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"cmp"
 	"crypto/x509/pkix"
 	"fmt"
 	"slices"
@@ -131,12 +132,13 @@ func MakePlan(w Wish, f *Findings, now time.Time, run string) (Plan, error) {
 	p.credential(w, f, now)
 	if p.Action == ActionCreate {
 		p.Description = "Lets " + purpose(w.Kind) + "."
-		p.Notes = "Registered by c2conn on " + now.UTC().Format(time.DateOnly) + "."
-		if p.Account != "" {
-			p.Notes = "Registered by c2conn on " + now.UTC().Format(time.DateOnly) + " for " + p.Account + "."
+		account, connection := cmp.Or(p.Account, "<account>"), w.Connection
+		if f == nil {
+			connection = "<name>" // the wish may hold one that nobody chose
 		}
-		if w.Connection != "" {
-			p.Notes += " Connection: " + w.Connection + "."
+		p.Notes = "Registered by c2conn on " + now.UTC().Format(time.DateOnly) + " for " + account + "."
+		if connection != "" {
+			p.Notes += " Connection: " + connection + "."
 		}
 		if f != nil && len(f.Related) > 0 {
 			p.warn("The tenant has %s made by c2conn for the same purpose under another name: %s.", count(len(f.Related), "registration"), f.Related[0].DisplayName)

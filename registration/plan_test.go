@@ -135,6 +135,27 @@ func TestMakePlan(t *testing.T) {
 	}
 }
 
+// TestPlanTellsWhatItWrites: whoever agrees has read what names people and things.
+func TestPlanTellsWhatItWrites(t *testing.T) {
+	t.Parallel()
+	w := Wish{Kind: connections.Exchange, Cloud: testCloud, Connection: "contoso"}
+	for _, f := range []*Findings{nil, found(t, nil)} {
+		p, err := MakePlan(w, f, planNow, "01K9Z7")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(strings.Fields(p.Text(0)), " ")
+		for _, want := range []string{"description: " + p.Description, "notes: " + p.Notes, "tags: " + strings.Join(p.Tags, ", "), "tags: " + strings.Join(principalTags(), ", ")} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is not said:\n%s", want, text)
+			}
+		}
+		if named := strings.Contains(p.Notes, w.Connection); named == (f == nil) {
+			t.Errorf("notes %q", p.Notes)
+		}
+	}
+}
+
 func policy(p graph.AppPolicy) func(*Findings) { return func(f *Findings) { f.Policy = &p } }
 
 func allServices(t *testing.T) map[string]graph.ServicePrincipal {

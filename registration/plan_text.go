@@ -59,6 +59,16 @@ func (p Plan) Text(width int) string {
 		fmt.Fprintf(&b, "%5s  %s\n", number, fold(c.Title, width-7, "       "))
 		line("       ", c.Method+" "+strings.TrimPrefix(c.URL, p.base.GraphBase()))
 		line("       ", c.Why)
+		if body, ok := c.Body.(object); ok {
+			for _, name := range []string{"description", "notes", "tags"} {
+				switch v := body[name].(type) {
+				case string:
+					line("       ", name+": "+v)
+				case []string:
+					line("       ", name+": "+strings.Join(v, ", "))
+				}
+			}
+		}
 	}
 	b.WriteString("\nPermissions:\n")
 	var services []Resource

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"strings"
 	"sync"
 	"time"
 
@@ -32,19 +31,10 @@ func denied(err error) bool {
 	return errors.As(err, &e) && e.Status == http.StatusForbidden && !graph.Replicating(err)
 }
 
-// says looks for a word among the codes and texts of Graph's answer.
-func says(err error, word string) bool {
-	var e *graph.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	has := func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(word)) }
-	for _, d := range e.Details {
-		if has(d.Code) || has(d.Message) {
-			return true
-		}
-	}
-	return has(e.Code) || has(e.Message)
+// says looks for any of words among the codes and texts of Graph's answer.
+func says(err error, words ...string) bool {
+	e, ok := errors.AsType[*graph.Error](err)
+	return ok && e.Says(words...)
 }
 
 // The answers of tenants with rules of their own.
@@ -71,12 +61,7 @@ func upsertRefused(err error) bool {
 	default:
 		return false
 	}
-	for _, own := range []string{"AsPerAppPolicy", codeQuota, codeReference} {
-		if says(err, own) {
-			return false
-		}
-	}
-	return true
+	return !e.Says("AsPerAppPolicy", codeQuota, codeReference)
 }
 
 var policyForm = sync.OnceValue(func() *regexp.Regexp {

@@ -25,7 +25,7 @@ type undo struct {
 // that was there before only this run's credential, permissions and service
 // principal are taken. A rollback that ends half-way can be begun again.
 //
-// Errors: *advice.RollbackError with what is left, *BusyError,
+// Errors: *advice.RollbackError with what is left, also ErrJournal; *BusyError,
 // *entra.WrongTokenError. admin is not asked for a run that never reached the
 // tenant.
 func (r *Registrar) Rollback(ctx context.Context, admin Admin, run string, listen func(task.Event)) error {
@@ -67,7 +67,7 @@ func (r *Registrar) Rollback(ctx context.Context, admin Admin, run string, liste
 	if !j.RollingBack {
 		j.RollingBack = true
 		if err := r.write(j, "take the registration back"); err != nil {
-			return err
+			return u.noJournal(err)
 		}
 	}
 	for _, t := range task.Run(ctx, r.o.Clock.Now, tasks, listen) {
@@ -78,10 +78,21 @@ func (r *Registrar) Rollback(ctx context.Context, admin Admin, run string, liste
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, ErrJournal):
+		return u.noJournal(err)
 	case err != nil || len(u.left) > 0:
 		return &advice.RollbackError{Left: u.left, Err: err}
 	}
 	return nil
+}
+
+// noJournal is for a rollback that stopped because it could not note what it does.
+func (u *undo) noJournal(err error) error {
+	e := &advice.RollbackError{Err: fmt.Errorf("%w; free some space or make the folder writable, then run the same command again, or c2conn app cleanup %s", err, u.j.Run)}
+	if u.j.Touched && !u.j.Application.Purged {
+		e.Left = []string{u.where() + ", run " + u.j.Run}
+	}
+	return e
 }
 
 // settled says whether the replicas may still lag behind the run.
@@ -92,10 +103,13 @@ func (u *undo) settled(ctx context.Context) context.Context {
 	return graph.Fresh(ctx, 0)
 }
 
-// last is when the run last did something.
+// last is when the run last changed something, or may have.
 func (u *undo) last() time.Time {
-	if n := len(u.j.Log); n > 0 {
-		return u.j.Log[n-1].At
+	for i, n := range slices.Backward(u.j.Log) {
+		undone := n.Outcome == outcomeSent && i+1 < len(u.j.Log) && u.j.Log[i+1].Outcome == outcomeRefused
+		if n.Outcome != outcomeRefused && !undone {
+			return n.At
+		}
 	}
 	return u.j.Begun
 }
@@ -133,17 +147,11 @@ func (u *undo) application(ctx context.Context) task.Result {
 			return task.Result{Status: task.Pass, Finding: "none was created"}
 		}
 	}
-	fresh := u.settled(ctx)
 	g := u.admin.Graph
 	if !note.Deleted {
-		u.learnPrincipal(fresh)
-		err := u.change(stepApplication, "delete the application", nil, func() error {
-			err := g.DeleteApplication(fresh, note.ObjectID)
-			if notFound(err) {
-				return nil // somebody was faster
-			}
-			return err
-		}, func(j *journal) { j.Application.Deleted = true })
+		u.learnPrincipal(u.settled(ctx))
+		err := u.remove(ctx, removal{step: stepApplication, what: "delete the application", done: &note.Deleted,
+			send: func(ctx context.Context) error { return g.DeleteApplication(ctx, note.ObjectID) }})
 		if err != nil {
 			u.leave("%s", u.where())
 			return failed(err)
@@ -151,24 +159,65 @@ func (u *undo) application(ctx context.Context) task.Result {
 	}
 	// The service principal first: with its application gone for good it may vanish
 	// by itself, and would be waited for in vain.
-	for _, o := range []struct {
-		what, id string
-		limit    time.Duration
-	}{{"service principal", u.j.Principal.ObjectID, min(time.Minute, u.r.o.Consistency)}, {"application", note.ObjectID, u.r.o.Consistency}} {
-		if o.id == "" {
-			continue
-		}
-		err := u.change(stepApplication, "remove the deleted "+o.what+" for good", nil, func() error { return g.PurgeDeleted(graph.Fresh(ctx, o.limit), o.id) }, nil)
-		switch {
-		case denied(err):
-			// Nobody with this sign-in can do more, and it goes by itself.
-			u.leave("the %s of “%s” (object id %s) in the deleted items, which Entra ID empties after 30 days", o.what, u.j.AppName, o.id)
-		case err != nil:
-			u.leave("the %s of “%s” (object id %s) in the deleted items", o.what, u.j.AppName, o.id)
-			return failed(err)
-		}
+	err := u.buryPrincipal(ctx)
+	if e := u.purgeDeleted(ctx, "application", note.ObjectID, &note.purgeNote, func(ctx context.Context) error {
+		_, err := g.Application(ctx, note.ObjectID)
+		return err
+	}); err == nil {
+		err = e
+	}
+	switch {
+	case err != nil:
+		return failed(err)
+	case len(u.left) > 0:
+		return task.Result{Status: task.Pass, Finding: "deleted; it stays in the deleted items"}
 	}
 	return task.Result{Status: task.Pass, Finding: "removed, also from the deleted items"}
+}
+
+// buryPrincipal removes the run's service principal from the deleted items.
+func (u *undo) buryPrincipal(ctx context.Context) error {
+	note, g := &u.j.Principal, u.admin.Graph
+	if note.Sent && note.ObjectID == "" {
+		_, err := u.r.search(ctx, "Looking for the service principal among the deleted items", u.last(), func() (bool, error) {
+			list, err := g.DeletedServicePrincipals(ctx)
+			for _, sp := range list {
+				if strings.EqualFold(sp.AppID, u.j.Application.AppID) {
+					note.ObjectID, u.dirty = sp.ObjectID, true
+				}
+			}
+			return note.ObjectID != "", err
+		})
+		switch {
+		case denied(err), err == nil && note.ObjectID == "" && u.lags():
+			u.leave("perhaps the service principal of “%s” in the deleted items, which Entra ID empties after 30 days", u.j.AppName)
+		case err != nil:
+			u.leave("perhaps the service principal of “%s” in the deleted items", u.j.AppName)
+			return err
+		}
+	}
+	return u.purgeDeleted(ctx, "service principal", note.ObjectID, &note.purgeNote, func(ctx context.Context) error {
+		_, err := g.ServicePrincipal(ctx, u.j.Application.AppID)
+		return err
+	})
+}
+
+// purgeDeleted removes something from the deleted items. What the sign-in may not
+// remove is left, as it goes by itself. live reads it where it was before.
+func (u *undo) purgeDeleted(ctx context.Context, what, id string, note *purgeNote, live func(context.Context) error) error {
+	if id == "" || note.Purged {
+		return nil
+	}
+	err := u.remove(ctx, removal{step: stepApplication, what: "remove the deleted " + what + " for good", sent: &note.PurgeSent, done: &note.Purged, live: live,
+		send: func(ctx context.Context) error { return u.admin.Graph.PurgeDeleted(ctx, id) }})
+	switch {
+	case denied(err):
+		u.leave("the %s of “%s” (object id %s) in the deleted items, which Entra ID empties after 30 days", what, u.j.AppName, id)
+		return nil
+	case err != nil:
+		u.leave("the %s of “%s” (object id %s), perhaps in the deleted items", what, u.j.AppName, id)
+	}
+	return err
 }
 
 // learnPrincipal finds out the id of a service principal whose creation was not
@@ -193,17 +242,15 @@ func (u *undo) permissions(ctx context.Context) task.Result {
 			u.leave("perhaps a service principal of %s", u.where())
 			return failed(errors.New("whether the service principal was made could not be found out"))
 		}
-		err := u.change(stepPrincipal, "delete the service principal", nil, func() error {
-			if err := g.DeleteServicePrincipal(fresh, id); err != nil && !notFound(err) {
-				return err
+		if !u.j.Principal.Deleted {
+			err := u.remove(ctx, removal{step: stepPrincipal, what: "delete the service principal", done: &u.j.Principal.Deleted,
+				send: func(ctx context.Context) error { return g.DeleteServicePrincipal(ctx, id) }})
+			if err != nil {
+				u.leave("the service principal %s of %s", id, u.where())
+				return failed(err)
 			}
-			if err := g.PurgeDeleted(graph.Fresh(ctx, min(time.Minute, u.r.o.Consistency)), id); err != nil && !denied(err) {
-				return err
-			}
-			return nil
-		}, nil)
-		if err != nil {
-			u.leave("the service principal %s of %s", id, u.where())
+		}
+		if err := u.buryPrincipal(ctx); err != nil {
 			return failed(err)
 		}
 		return task.Result{Status: task.Pass, Finding: "the service principal is removed"}

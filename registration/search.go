@@ -1,42 +1,36 @@
 package registration
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"time"
 
-	"github.com/c2conn/c2conn/internal/progress"
+	"github.com/c2conn/c2conn/internal/transport"
 )
 
-const (
-	firstPause   = 5 * time.Second // then half as long again each time
-	longestPause = 15 * time.Second
-	fewLooks     = 2 // at least, also long after the request
-)
+const fewLooks = 2 // at least, also long after the request
 
 // search looks for something that may have been made at since, again and again
 // until it is found or every replica must have heard of it. Several misses in a
 // row over the whole time are needed before it counts as not made. text says what
 // is looked for.
 func (r *Registrar) search(ctx context.Context, text string, since time.Time, look func() (bool, error)) (bool, error) {
-	end, pause := since.Add(r.o.Consistency), firstPause
-	for n := 1; ; n++ {
+	end := since.Add(r.o.Consistency)
+	var backoff transport.Backoff
+	for looks := 1; ; looks++ {
 		found, err := look()
 		if found || err != nil {
 			return found, err
 		}
-		left := end.Sub(r.o.Clock.Now())
-		if n >= fewLooks && left <= 0 {
+		until, soon := end, r.o.Clock.Now().Add(time.Second)
+		if until.Before(soon) {
+			until = soon
+		}
+		switch {
+		case looks >= fewLooks && !r.o.Clock.Now().Before(end):
 			return false, nil
+		case !backoff.Wait(ctx, r.o.Clock, until, text):
+			return false, cmp.Or(context.Cause(ctx), context.DeadlineExceeded)
 		}
-		wait := min(pause, max(left, time.Second))
-		progress.Report(ctx, progress.Update{
-			Text:    fmt.Sprintf("%s, asking again in %d s", text, (wait+time.Second-1)/time.Second),
-			Attempt: n + 1, Until: end,
-		})
-		if err := r.o.Clock.Sleep(ctx, wait); err != nil {
-			return false, err
-		}
-		pause = min(pause*3/2, longestPause)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -89,6 +90,57 @@ func TestFaults(t *testing.T) {
 				}
 			}
 			p.checkClean(c.faults)
+		})
+	}
+}
+
+// TestNoService: without a service that is required nothing is made at all.
+func TestNoService(t *testing.T) {
+	t.Parallel()
+	var writes atomic.Int64
+	p := newPlace(t, sim.GlobalAdmin, sim.Options{Faults: []string{"resource-missing=exchange"}, Watch: func(r *http.Request, s sim.Stage) bool {
+		if s == sim.Decided && r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/applications") {
+			writes.Add(1)
+		}
+		return true
+	}})
+	res, err := p.register(t.Context())
+	if !isA[*advice.NoResourceError](err) || res.RunID != "" || writes.Load() != 0 {
+		t.Errorf("%v, run %q, %d writes of applications", err, res.RunID, writes.Load())
+	}
+	p.checkClean("no service")
+}
+
+// TestUseRefused takes back what a registration added to an application before its
+// service principal was refused.
+func TestUseRefused(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{connections.TypeCertificate, connections.TypeClientSecret} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, sim.GlobalAdmin, sim.Options{Faults: []string{"write-denied=servicePrincipals"}})
+			first, err := p.register(t.Context())
+			if err == nil || first.RunID == "" {
+				t.Fatalf("%v, run %q", err, first.RunID)
+			}
+			before := p.dump().Applications
+			p.wish.Type, p.wish.IfExists = kind, ExistsUse
+			res, err := p.register(t.Context())
+			if err == nil || res.RunID == "" {
+				t.Fatalf("%v, run %q", err, res.RunID)
+			}
+			if err := p.r.Rollback(t.Context(), p.admin, res.RunID, nil); err != nil {
+				t.Fatal(err)
+			}
+			for _, list := range []string{"keyCredentials", "passwordCredentials"} {
+				if got, want := p.dump().Applications[0][list], before[0][list]; !reflect.DeepEqual(got, want) {
+					t.Errorf("%s: %v, before: %v", list, got, want)
+				}
+			}
+			if err := p.r.Rollback(t.Context(), p.admin, first.RunID, nil); err != nil {
+				t.Fatal(err)
+			}
+			p.checkClean("both taken back")
 		})
 	}
 }

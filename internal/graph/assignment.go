@@ -42,7 +42,7 @@ func (c *Client) Unassign(ctx context.Context, principalID, assignmentID string)
 		request: func(ctx context.Context, a adapter) (*kiota.RequestInformation, error) {
 			return c.principals(a).ByServicePrincipalId(principalID).AppRoleAssignments().ByAppRoleAssignmentId(assignmentID).ToDeleteRequestInformation(ctx, nil)
 		},
-	}, "")
+	})
 }
 
 // Assign grants permissions, as admin consent does. The answer has an error for
@@ -137,7 +137,7 @@ func merge(all, a, b []int) []int {
 // granted is err, unless it says that the permission was granted before.
 func granted(err error) error {
 	if e, ok := errors.AsType[*Error](err); ok && (e.Status == http.StatusBadRequest || e.Status == http.StatusConflict) &&
-		says(e, "permission being assigned already exists") {
+		e.Says("permission being assigned already exists") {
 		return nil
 	}
 	return err

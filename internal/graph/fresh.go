@@ -9,13 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/c2conn/c2conn/internal/progress"
 	"github.com/c2conn/c2conn/internal/transport"
 )
 
 const (
-	firstPause   = 5 * time.Second // between two questions about a fresh object; then half as long again each time
-	longestPause = 15 * time.Second
 	// roleLimit bounds the wait for a role that the resource does not show: a wrong
 	// id looks the same, and for ever.
 	roleLimit = 30 * time.Second
@@ -65,29 +62,29 @@ func Replicating(err error) bool {
 func replicating(e *Error) bool {
 	switch e.Status {
 	case http.StatusNotFound:
-		return says(e, "Request_ResourceNotFound", "ResourceNotFound", "reference-property objects are not present")
+		return e.Says("Request_ResourceNotFound", "ResourceNotFound", "reference-property objects are not present")
 	case http.StatusBadRequest:
-		return says(e, "NoBackingApplicationObject", "does not reference a valid application object",
+		return e.Says("NoBackingApplicationObject", "does not reference a valid application object",
 			"reference-property objects are not present", "not a valid reference update") || unknownRole(e)
 	case http.StatusForbidden:
-		return says(e, "in the local tenant") // "the backing application of the service principal … must in the local tenant"
+		return e.Says("in the local tenant") // "the backing application of the service principal … must in the local tenant"
 	case http.StatusFailedDependency:
 		return true
 	}
 	return false
 }
 
-func unknownRole(e *Error) bool { return says(e, "permission being assigned was not found") }
+func unknownRole(e *Error) bool { return e.Says("permission being assigned was not found") }
 
 // concurrent reports whether e is a conflict with another write of the tenant:
 // nothing was done, and it may be asked again.
 func concurrent(e *Error) bool {
-	return e.Status == http.StatusConflict && says(e, "ConcurrencyViolation") ||
-		e.Status == http.StatusServiceUnavailable && says(e, "concurrent requests")
+	return e.Status == http.StatusConflict && e.Says("ConcurrencyViolation") ||
+		e.Status == http.StatusServiceUnavailable && e.Says("concurrent requests")
 }
 
-// says looks for any of words in e's codes and texts, in any case.
-func says(e *Error, words ...string) bool {
+// Says looks for any of words in the answer's codes and texts, in any case.
+func (e *Error) Says(words ...string) bool {
 	found := func(s string) bool {
 		s = strings.ToLower(s)
 		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, strings.ToLower(w)) })
@@ -96,20 +93,19 @@ func says(e *Error, words ...string) bool {
 		slices.ContainsFunc(e.Details, func(d ErrorDetail) bool { return found(d.Code) || found(d.Message) })
 }
 
-// patience is how long one call may still wait. It is the only place in c2conn
-// that waits for replication.
+// patience is how long one call may still wait for Graph's replicas. For those of
+// Entra ID and of Exchange, registration and internal/verify wait.
 type patience struct {
 	c      *Client
 	start  time.Time
 	limit  time.Duration // 0: nothing is fresh
-	pause  time.Duration
-	asked  int
+	lag    transport.Backoff
 	busied int // tries that a busy tenant refused
 	waited time.Duration
 }
 
 func (c *Client) patience(ctx context.Context) *patience {
-	return &patience{c: c, start: c.o.Clock.Now(), limit: freshLimit(ctx), pause: firstPause, asked: 1}
+	return &patience{c: c, start: c.o.Clock.Now(), limit: freshLimit(ctx)}
 }
 
 // wait reports whether to ask again after e, and has waited for it then.
@@ -119,30 +115,21 @@ func (p *patience) wait(ctx context.Context, object string, e *Error) bool {
 		return false
 	case concurrent(e):
 		return p.busy(ctx, fmt.Sprintf("%s is busy with another change in the tenant (%d)", service, e.Status), e.RetryAfter)
-	case p.limit == 0 || !replicating(e) || ctx.Err() != nil:
+	case p.limit == 0 || !replicating(e):
 		return false
 	}
 	limit := p.limit
 	if unknownRole(e) {
 		limit = min(limit, roleLimit)
 	}
-	now, end := p.c.o.Clock.Now(), p.start.Add(limit)
-	pause := min(p.pause, end.Sub(now))
-	if deadline, ok := ctx.Deadline(); pause <= 0 || ok && !now.Add(pause).Before(deadline) {
+	if deadline, ok := ctx.Deadline(); ok && !p.c.o.Clock.Now().Add(p.lag.Next()).Before(deadline) {
 		return false // the last answer says more than an ended context
 	}
-	p.asked++
 	last := fmt.Sprint(e.Status)
 	if e.Code != "" {
 		last += " " + e.Code
 	}
-	progress.Report(ctx, progress.Update{
-		Text:    fmt.Sprintf("%s has not replicated %s yet (%s), asking again in %d s", service, object, last, (pause+time.Second-1)/time.Second),
-		Attempt: p.asked,
-		Until:   end,
-	})
-	p.pause = min(p.pause*3/2, longestPause)
-	return p.c.o.Clock.Sleep(ctx, pause) == nil
+	return p.lag.Wait(ctx, p.c.o.Clock, p.start.Add(limit), fmt.Sprintf("%s has not replicated %s yet (%s)", service, object, last))
 }
 
 // busy waits as a busy service asks, or a little longer each time.

@@ -33,6 +33,9 @@ func TestLists(t *testing.T) {
 	if s, err := g.client.ServicePrincipals(t.Context(), "c2conn"); err != nil || len(s) != 1 || !s[0].Enabled {
 		t.Errorf("%+v %v", s, err)
 	}
+	if d, err := g.client.DeletedServicePrincipals(t.Context()); err != nil || len(d) != 1 || d[0].AppID == "" {
+		t.Errorf("%+v %v", d, err)
+	}
 	if d, err := g.client.DeletedApplications(t.Context()); err != nil || len(d) != 1 || d[0].Deleted.IsZero() {
 		t.Errorf("%+v %v", d, err)
 	}

@@ -91,8 +91,12 @@ func (c *Client) CreateServicePrincipal(ctx context.Context, appID string, tags 
 		},
 	})
 	if e, ok := errors.AsType[*Error](err); ok && e.Err == nil && (e.Status < 300 || taken(e)) {
-		if sp, second := c.ServicePrincipal(known(ctx), appID); second == nil {
+		sp, second := c.ServicePrincipal(known(ctx), appID)
+		if second == nil {
 			return sp, nil
+		}
+		if freshLimit(ctx) > 0 && Replicating(second) { // it exists, and this server does not know it yet
+			err = second
 		}
 	}
 	if err != nil {
@@ -102,12 +106,23 @@ func (c *Client) CreateServicePrincipal(ctx context.Context, appID string, tags 
 	return sp, nil
 }
 
-// DeleteServicePrincipal moves a service principal to the deleted items. That it
-// is gone already is no error.
+// DeletedServicePrincipals lists the service principals in the tenant's deleted
+// items, where they stay for 30 days, also after their application is gone.
+//
+// Source: learn.microsoft.com/graph/api/directory-deleteditems-list.
+func (c *Client) DeletedServicePrincipals(ctx context.Context) ([]ServicePrincipal, error) {
+	return list[principalJSON](ctx, c, operation{
+		name: "list deleted service principals", object: newPrincipal, fields: principalListFields,
+		request: c.address(kiota.GET, "/directory/deletedItems/microsoft.graph.servicePrincipal{?%24select}"),
+	})
+}
+
+// DeleteServicePrincipal moves a service principal to the deleted items, where it
+// may lie already. For an answer of 404 see DeleteApplication.
 //
 // Source: learn.microsoft.com/graph/api/serviceprincipal-delete.
 func (c *Client) DeleteServicePrincipal(ctx context.Context, objectID string) error {
-	return c.delete(ctx, operation{
+	return c.remove(ctx, operation{
 		name: "delete service principal", object: newPrincipal,
 		request: func(ctx context.Context, a adapter) (*kiota.RequestInformation, error) {
 			return c.principals(a).ByServicePrincipalId(objectID).ToDeleteRequestInformation(ctx, nil)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -22,6 +23,10 @@ type NewApplication struct {
 	Keys                            []Key
 }
 
+// ErrUnread means that an application exists which cannot be read: as a rule the
+// server asked does not know it yet.
+var ErrUnread = errors.New("the application exists but cannot be read")
+
 // UpsertApplication makes the application of that unique name, or changes it to
 // be like a where it exists. It may be repeated, and is where its answer is lost:
 // then created is false for an application that the first try made. A service
@@ -29,7 +34,7 @@ type NewApplication struct {
 //
 // Source: learn.microsoft.com/graph/api/application-upsert. Only the documented
 // "Prefer: create-if-missing" is sent; where Graph answers 204 the application is
-// read.
+// read; for how long, Fresh says. Errors: ErrUnread.
 func (c *Client) UpsertApplication(ctx context.Context, uniqueName string, a NewApplication) (app Application, created bool, err error) {
 	body, err := a.body()
 	if err != nil {
@@ -62,10 +67,13 @@ func (c *Client) UpsertApplication(ctx context.Context, uniqueName string, a New
 		return Application{}, false, err
 	}
 	app, second := c.ApplicationByUniqueName(known(ctx), uniqueName)
-	if second != nil && e.Status != http.StatusNoContent {
-		return Application{}, false, err
+	switch {
+	case second == nil:
+		return app, answered == http.StatusCreated, nil
+	case e.Status < 300 || Replicating(second):
+		return Application{}, false, fmt.Errorf("%w: %w", ErrUnread, second)
 	}
-	return app, answered == http.StatusCreated, second
+	return Application{}, false, err
 }
 
 // CreateApplication makes an application. A lost answer is not asked for again:
@@ -161,18 +169,19 @@ func (c *Client) RemovePassword(ctx context.Context, objectID, id string) error 
 			return withBody(kiota.POST, at, map[string]string{"keyId": id})
 		},
 	})
-	if e, ok := errors.AsType[*Error](err); ok && says(e, "no password credential found") {
+	if e, ok := errors.AsType[*Error](err); ok && e.Says("no password credential found") {
 		return nil
 	}
 	return err
 }
 
 // DeleteApplication moves an application, and with it its service principal, to
-// the deleted items. That it is gone already is no error.
+// the deleted items, where it may lie already. An answer of 404 means that the
+// server asked knows it in neither place, which of something new proves nothing.
 //
 // Source: learn.microsoft.com/graph/api/application-delete.
 func (c *Client) DeleteApplication(ctx context.Context, objectID string) error {
-	return c.delete(ctx, operation{
+	return c.remove(ctx, operation{
 		name: "delete application", object: newApplication,
 		request: func(ctx context.Context, a adapter) (*kiota.RequestInformation, error) {
 			return c.applications(a).ByApplicationId(objectID).ToDeleteRequestInformation(ctx, nil)
@@ -181,21 +190,29 @@ func (c *Client) DeleteApplication(ctx context.Context, objectID string) error {
 }
 
 // PurgeDeleted removes an application or service principal from the deleted
-// items for good. That it is gone already is no error; right after the deletion
-// use a context of Fresh, or "not there yet" is taken for that.
+// items for good. An answer of 404 means that the server asked does not know it
+// there: not yet, or not any more.
 //
 // Source: learn.microsoft.com/graph/api/directory-deleteditems-delete.
 func (c *Client) PurgeDeleted(ctx context.Context, objectID string) error {
-	return c.delete(ctx, operation{
+	return c.remove(ctx, operation{
 		name: "purge from the deleted items", object: "the deletion",
 		request: c.address(kiota.DELETE, "/directory/deletedItems/{id}", "id", objectID),
 	}, "")
 }
 
-// delete runs o, for which "not found" means done. For what was just written it
-// may also mean that this server has not heard of it: then the deleted items tell,
-// where softID is what will be found there, or else the end of the wait.
-func (c *Client) delete(ctx context.Context, o operation, softID string) error {
+// delete runs o, for which "not found" means done.
+func (c *Client) delete(ctx context.Context, o operation) error {
+	err := c.remove(ctx, o, "")
+	if e, ok := errors.AsType[*Error](err); ok && missing(e) {
+		return nil
+	}
+	return err
+}
+
+// remove runs o. "Not found" is an error, unless softID, which o puts there, is
+// seen among the deleted items.
+func (c *Client) remove(ctx context.Context, o operation, softID string) error {
 	o.effect = rewrites
 	p := c.patience(ctx)
 	for {
@@ -204,27 +221,22 @@ func (c *Client) delete(ctx context.Context, o operation, softID string) error {
 		if !ok {
 			return err
 		}
-		gone := missing(e)
-		if gone && softID != "" && p.limit > 0 {
+		if softID != "" && missing(e) {
 			look := operation{name: o.name, request: c.address(kiota.GET, "/directory/deletedItems/{id}{?%24select}", "id", softID), fields: []string{"id"}}
 			if c.once(ctx, look) == nil {
 				return nil
 			}
 		}
-		if p.wait(ctx, o.object, e) {
-			continue
+		if !p.wait(ctx, o.object, e) {
+			return err
 		}
-		if gone && (softID == "" || p.limit == 0) {
-			return nil
-		}
-		return err
 	}
 }
 
 // taken reports whether e says that an object of that name or id exists.
 func taken(e *Error) bool {
 	return (e.Status == http.StatusConflict || e.Status == http.StatusBadRequest) &&
-		says(e, "MultipleObjectsWithSameKeyValue", "ObjectConflict", "already in use", "already exists", "same value for property")
+		e.Says("MultipleObjectsWithSameKeyValue", "ObjectConflict", "already in use", "already exists", "same value for property")
 }
 
 // applicationBody is what an application is made of. Own types: the SDK's models

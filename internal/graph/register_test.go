@@ -298,7 +298,7 @@ func TestDelete(t *testing.T) {
 	}{
 		{"deleted", app, 0, []answered{gone}, 0, 0},
 		{"lost", app, 0, []answered{{}, gone}, 0, 1},
-		{"not there", app, 0, []answered{notFound}, 0, 0},
+		{"not there", app, 0, []answered{notFound}, 404, 0},
 		{"refused", app, 0, []answered{denied}, 403, 0},
 		{"not known yet", app, time.Minute, []answered{notFound, notFound, gone}, 0, 1},
 		{"lost, and deleted by the first try", app, time.Minute, []answered{{}, notFound, there}, 0, 1},
@@ -306,8 +306,8 @@ func TestDelete(t *testing.T) {
 		{"a proxy's 404", app, 0, []answered{{status: 404, body: "<html>"}}, 404, 0},
 		{"purged", purge, time.Minute, []answered{gone}, 0, 0},
 		{"not in the deleted items yet", purge, time.Minute, []answered{notFound, gone}, 0, 1},
-		{"not in the deleted items", purge, 0, []answered{notFound}, 0, 0},
-		{"never in the deleted items", purge, 20 * time.Second, []answered{notFound}, 0, 3},
+		{"not in the deleted items", purge, 0, []answered{notFound}, 404, 0},
+		{"never in the deleted items", purge, 20 * time.Second, []answered{notFound}, 404, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -138,11 +138,18 @@ func FactsOf(c connections.Connection, in cloud.Cloud, now time.Time) advice.Fac
 		Account: c.Account, Cloud: in, Kind: c.Kind,
 		CredentialType: c.Credential.Type, Thumbprint: c.Credential.Thumbprint, Now: now,
 	}
-	if c.ID != "" { // only what is saved can be verified by its name
+	auto := c.Registration.Mode == connections.ModeAutomatic
+	if c.ID != "" || auto { // only what is saved can be verified by its name; what c2conn registered will be
 		f.Connection = c.Name
 	}
+	f.Waiting = c.Verification.State == connections.StateWaiting
+	f.Registered = auto && (c.ID == "" || now.Sub(c.Created) < newFor)
 	return f
 }
+
+// newFor is how long servers of the tenant may not know an application that c2conn
+// registered: minutes as a rule, hours at worst.
+const newFor = time.Hour
 
 // Facts are what advice needs to know of a target. What the credential at hand
 // shows of itself goes before what the profile says of it.
