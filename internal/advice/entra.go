@@ -51,6 +51,9 @@ func fromEntra(e *entra.Error, f Facts) judgement {
 
 // adjust adds to a row what only this case shows.
 func adjust(j *judgement, code int, e *entra.Error, f Facts) {
+	if _, lags := f.lags(code); lags {
+		return
+	}
 	switch code {
 	case 7000215:
 		if f.SecretIsID {
@@ -101,6 +104,9 @@ func entraRow(code int, f Facts) (row, bool) {
 		for _, e := range t {
 			for _, c := range e.codes {
 				if c == code {
+					if unknown, lags := f.lags(code); lags {
+						return freshRow(unknown, e.row), true
+					}
 					return e.row, true
 				}
 			}

@@ -131,7 +131,7 @@ var entraAppRows = []entraEntry{
 		why:  "Entra ID knows the application, but not this secret. Often the Secret ID was copied instead of the Value, a character got lost, or the secret belongs to another application or was deleted.",
 		next: []string{
 			"Make a new client secret and copy its Value at once: {credentials}",
-			"Give it in a file or by standard input: --client-secret-file FILE or --client-secret-stdin",
+			"Give it in a file or by standard input: {secretflags}",
 			"{edit}",
 			"If the secret is only a minute old, wait two minutes first.",
 			"{again}",

@@ -274,6 +274,9 @@ func fromEWS(e *ews.Error, f Facts) judgement {
 		j.link = ewsCodes
 		j.serviceAnswer = transport.CleanText(e.Message, 300)
 	}
+	if e.Status == http.StatusUnauthorized {
+		j.next = f.waitFirst(j.next)
+	}
 	return j
 }
 

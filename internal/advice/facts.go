@@ -20,7 +20,10 @@ type Facts struct {
 	TenantDomain   string
 	Account        string // dedicated account or mailbox
 	Cloud          cloud.Cloud
-	Connection     string // its name; empty while it is not saved
+	Connection     string // its name; empty while it is not saved and will not be saved by itself
+	Registered     bool   // c2conn registered the application a moment ago: not all servers know it yet
+	Waiting        bool   // an administrator still has to consent
+	Removed        bool   // what the registration made was removed again
 	CredentialType string // certificate or client-secret
 	Thumbprint     string // SHA-1, of the local certificate
 	Kind           connections.Kind
@@ -30,6 +33,7 @@ type Facts struct {
 
 	// The rest is for errors of an administrator who signs in, and of the calls
 	// made with that sign-in; with Login empty it is the application itself.
+	Command   string // the command that signs in, where it is not that of a connection, e.g. "c2conn app list"
 	Login     string // browser, device-code, app or token
 	Admin     string // the account that signed in; empty until it is known
 	Bootstrap string // client id that the administrator signs in with; empty means Azure CLI's
@@ -40,6 +44,7 @@ const (
 	loginBrowser = "browser"
 	loginDevice  = "device-code"
 	loginApp     = "app"
+	loginToken   = "token"
 )
 
 // person reports whether somebody signs in who can be asked to do it otherwise.
@@ -60,6 +65,7 @@ func (f Facts) filler() *strings.Replacer {
 		"{client}", or(f.ClientID, "(client ID)"),
 		"{clientguid}", f.clientGUID(),
 		"{tenant}", f.tenant(),
+		"{secretflags}", f.secretFlags(),
 		"{account}", or(f.Account, "(dedicated account)"),
 		"{accountarg}", f.accountArgument(),
 		"{cloud}", or(f.Cloud.Name, "global"),
@@ -174,10 +180,22 @@ func (f Facts) again() []string {
 
 // command is the one that an administrator signs in for.
 func (f Facts) command() string {
+	if f.Command != "" {
+		return f.Command
+	}
 	if f.Connection != "" {
 		return "c2conn consent " + shellWord(f.Connection)
 	}
 	return "c2conn new " + or(string(f.Kind), string(connections.Exchange)) + " --auto"
+}
+
+// secretFlags are the flags that give the client secret which was refused.
+func (f Facts) secretFlags() string {
+	name := "--client-secret"
+	if f.Login == loginApp {
+		name = "--login-secret"
+	}
+	return name + "-file FILE or " + name + "-stdin"
 }
 
 // grant are the steps that lead to an administrator's consent: c2conn's own for a
@@ -232,7 +250,11 @@ func (f Facts) edit() string {
 	if f.Connection == "" || f.Login != "" {
 		return "Correct the answer."
 	}
-	return "To correct a saved value, make the connection anew: c2conn delete " + shellWord(f.Connection) + ", then c2conn new."
+	then := "c2conn new"
+	if f.Registered { // the application is there, and good
+		then = Facts{Kind: f.Kind}.command() + " --if-exists use"
+	}
+	return "To correct a saved value, make the connection anew: c2conn delete " + shellWord(f.Connection) + ", then " + then + "."
 }
 
 // anew are the steps that leave a new credential to automatic registration. Only

@@ -127,7 +127,7 @@ func validityJudgement(e *ValidityError) judgement {
 	return judgement{row: r}
 }
 
-func missingJudgement(e *MissingRolesError) judgement {
+func missingJudgement(e *MissingRolesError, f Facts) judgement {
 	r := row{
 		what:  "The application lacks permissions.",
 		why:   "They are not in its token: never added, added but not consented to, or the consent is still spreading.",
@@ -146,11 +146,15 @@ func missingJudgement(e *MissingRolesError) judgement {
 		r.what = "The application has no permission at all: the admin consent is missing."
 		r.why = "Application permissions work only after an administrator has granted them for the whole organisation."
 		r.class = ClassConsent
+		if f.Registered && !f.Waiting {
+			r.short = "none in the token: the consent is not known there yet"
+			r.what = "The application's token holds no permission: the admin consent is not known everywhere yet, or it is missing."
+		}
 	}
 	for _, m := range e.Missing {
 		r.next = append(r.next, missingLine(m))
 	}
-	r.next = append(r.next, "{grant}", "Or by hand: add those that are not in the list, then press Grant admin consent: {permissions}", consentSpreads, "{again}")
+	r.next = f.waitFirst(append(r.next, "{grant}", "Or by hand: add those that are not in the list, then press Grant admin consent: {permissions}", consentSpreads, "{again}"))
 	return judgement{row: r}
 }
 

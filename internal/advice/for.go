@@ -81,7 +81,7 @@ func judge(err error, f Facts) judgement {
 	case errors.As(err, &deaf):
 		return judgement{row: listenRow(deaf)}
 	case errors.Is(err, graph.ErrOutcomeUnknown):
-		return lostJudgement(err)
+		return lostJudgement(err, f)
 	case errors.As(err, &foreign):
 		return judgement{row: foreignHostRow}
 	case errors.As(err, &network):
@@ -99,7 +99,7 @@ func judge(err error, f Facts) judgement {
 	case errors.As(err, &validity):
 		return validityJudgement(validity)
 	case errors.As(err, &missing):
-		return missingJudgement(missing)
+		return missingJudgement(missing, f)
 	case errors.As(err, &superfluous):
 		return superfluousJudgement(superfluous)
 	case errors.As(err, &wrongTenant):

@@ -245,8 +245,12 @@ func knownErrors() []known {
 	refused := graphAnswer(400, "CredentialInvalidLifetimeAsPerAppPolicy", "Credential lifetime exceeds the max value allowed as per assigned policy.")
 	add(ClassPolicy, "Registration: lives too long, limit known", &PolicyLifetimeError{Wanted: 1826 * 24 * time.Hour, Allowed: 180 * 24 * time.Hour, PolicyID: "5b5b0000-1111-4222-8333-444455556666", Err: refused}, signingIn("browser"))
 	add(ClassPolicy, "Registration: lives too long, limit unknown", &PolicyLifetimeError{Wanted: 730 * 24 * time.Hour, Err: refused}, signingIn("browser"), func(f *Facts) { f.CredentialType = connections.TypeClientSecret })
+	add(ClassPolicy, "Registration: lives too long, nothing shorter is tried", &PolicyLifetimeError{Wanted: 90 * 24 * time.Hour, Err: refused}, signingIn("browser"))
 	add(ClassPolicy, "Registration: no secrets", &SecretsForbiddenError{Err: graphAnswer(400, "CredentialTypeNotAllowedAsPerAppPolicy", "x")}, signingIn("browser"))
 	add(ClassPolicy, "Registration: forbidden", &RegistrationForbiddenError{Account: "helga@contoso.com", Roles: []string{"Exchange Administrator", "Global Reader"}, Err: denied("create application")}, signingIn("browser"))
+	for _, login := range []string{"browser", "token"} {
+		add(ClassPolicy, "Registration: forbidden in spite of the role, "+login, &RegistrationForbiddenError{Account: "helga@contoso.com", Roles: []string{"Global Administrator"}, Err: denied("create service principal")}, signingIn(login))
+	}
 	add(ClassPolicy, "Registration: forbidden to an application", &RegistrationForbiddenError{Err: denied("create application")}, signingIn("app"))
 	waiting := &ConsentNeededError{Roles: missing[:1], Account: "helga@contoso.com", Link: "https://login.microsoftonline.com/11111111-2222-4333-8444-555555555555/adminconsent?client_id=2f1c9e1a-0b1c-4d2e-8f3a-5b6c7d8e77aa", Err: denied("grant a permission")}
 	add(ClassConsent, "Registration: waiting for consent, saved", waiting)
@@ -255,11 +259,23 @@ func knownErrors() []known {
 	add(ClassOther, "Registration: name exists", &ExistsError{Name: "CodeTwo Backup Exchange", Found: []string{"3c3c0000-1111-4222-8333-444455556666, registered 2026-02-03, 2 certificates, owner Helga Huber"}}, signingIn("browser"))
 	add(ClassOther, "Registration: name exists twice", &ExistsError{Name: "CodeTwo Backup Exchange", Found: []string{"3c3c0000-1111-4222-8333-444455556666, registered 2026-02-03", "4d4d0000-1111-4222-8333-444455556666, registered 2026-09-13"}}, signingIn("browser"))
 	add(ClassCheck, "Registration: not everywhere, saved", &ReplicationError{What: "the consent", Waited: 3 * time.Minute, Last: aadsts(700016)})
+	isNew := func(f *Facts) { f.Registered = true }
+	for _, code := range []int{700016, 65001} {
+		class := ClassAuth
+		if code == 65001 {
+			class = ClassConsent
+		}
+		add(class, fmt.Sprintf("Registration: a moment ago, AADSTS%d", code), aadsts(code), isNew)
+	}
+	add(ClassConsent, "Registration: a moment ago, permissions missing", &MissingRolesError{Missing: missing, None: true}, isNew)
+	add(ClassCheck, "Registration: a moment ago, Graph refuses", graphAnswer(403, "Authorization_RequestDenied", "x"), isNew, func(f *Facts) { f.Permission = "Group.Read.All" })
+	add(ClassCheck, "Registration: not everywhere, being saved", &ReplicationError{What: "the application", Waited: 3 * time.Minute, Last: aadsts(700016)}, isNew)
 	add(ClassCheck, "Registration: not everywhere, not saved", &ReplicationError{What: "the application", Waited: 90 * time.Second}, signingIn("browser"))
 	add(ClassOther, "Registration: unfinished", &UnfinishedError{Run: "01JDXQ5T0000000000000000AB", AppName: "CodeTwo Backup Exchange", Tenant: "contoso.onmicrosoft.com", Started: then.Add(-26 * time.Hour)}, signingIn("browser"))
 	add(ClassPolicy, "Registration: quota", &QuotaError{Err: graphAnswer(403, "Directory_QuotaExceeded", "x")}, signingIn("browser"))
 	add(ClassCheck, "Registration: no Exchange Online", &NoResourceError{Resource: "Office 365 Exchange Online"}, signingIn("browser"))
 	add(ClassOther, "Registration: lost answer", &LostAnswerError{What: "create the application", Tag: "c2conn:run:01jdxq5t0000000000000000ab", Err: &transport.Error{Kind: transport.KindCut, Host: "graph.microsoft.com"}}, signingIn("browser"))
+	add(ClassOther, "Registration: lost answer, removed since", &LostAnswerError{What: "create the application", Tag: "c2conn:run:01jdxq5t0000000000000000ab"}, signingIn("browser"), func(f *Facts) { f.Removed = true })
 	add(ClassOther, "Registration: rollback", &RollbackError{Left: []string{"application CodeTwo Backup Exchange (2f1c9e1a-0b1c-4d2e-8f3a-5b6c7d8e77aa)", "its entry under Deleted applications"}, Err: denied("delete application")}, signingIn("browser"))
 	add(ClassUsage, "Registration: no mailbox named", &AccountNeededError{}, signingIn("app"))
 	add(ClassUsage, "Registration: administrator without mailbox", &AccountNeededError{Account: "helga@contoso.com"}, signingIn("browser"))

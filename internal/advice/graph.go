@@ -170,6 +170,9 @@ func fromGraph(e *graph.Error, f Facts) judgement {
 		for _, code := range entry.codes {
 			if (strings.EqualFold(code, e.Code) || strings.EqualFold(code, e.Message)) && (entry.status == 0 || entry.status == e.Status) {
 				j.row = entry.row
+				if strings.HasPrefix(e.Code, "Authorization_") { // what a server answers that does not know it yet
+					j.next = f.waitFirst(j.next)
+				}
 				return j
 			}
 		}

@@ -61,7 +61,7 @@ func adminRow(e *graph.Error, f Facts) (row, bool) {
 			what:  "What was made a moment ago is not known everywhere in the tenant yet.",
 			short: "not known everywhere in the tenant yet",
 			why:   "Entra ID copies each change to many servers. This one had not heard of it, even after c2conn had waited. If it is older than that, somebody deleted it.",
-			next:  []string{goesOn, "To wait longer: --consistency-timeout 15m"},
+			next:  waitMore(f),
 			link:  replicationLink, class: ClassCheck,
 		}, true
 	case strings.EqualFold(e.Code, "PermissionScopeNotGranted"):

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/entra"
 	"github.com/c2conn/c2conn/internal/graph"
 	"github.com/c2conn/c2conn/internal/transport"
@@ -82,7 +84,7 @@ func fromRegistration(err error, f Facts) (judgement, bool) {
 	case errors.As(err, &resource):
 		return told(resource.Err, resourceRow(resource))
 	case errors.As(err, &lost):
-		return told(lost.Err, lostRow(lost))
+		return told(lost.Err, lostRow(lost, f))
 	case errors.As(err, &account):
 		return told(nil, accountRow(account))
 	}
@@ -112,17 +114,38 @@ func lifetimeRow(e *PolicyLifetimeError, f Facts) row {
 	if e.PolicyID != "" {
 		r.why = "The application management policy " + or(e.PolicyID, "") + " limits how long the credentials of applications are valid."
 	}
-	if e.Allowed > 0 {
-		r.next = append(r.next, "Run the same command again with --cert-days "+strings.Fields(days(e.Allowed))[0]+".")
+	const renew, owner = " has to be renewed that often; c2conn list shows when it ends.", "ask the owner of the policy for an exception (Entra ID › Enterprise apps › Application policies)."
+	if e.Wanted > 0 && e.Wanted <= shortestTried && e.Allowed == 0 {
+		// The ladder of --cert-days longest ends here: it must not be proposed again.
+		r.why += " It accepts nothing of " + days(e.Wanted) + " or more, and c2conn tries nothing shorter by itself."
+		r.next = []string{
+			"Ask the owner of the policy how many days it allows, and run the same command again with that number, for example --cert-days " + number(max(e.Wanted/3, 24*time.Hour)) + ".",
+			"Mind that the " + credentialWord(f) + renew,
+			"Or " + owner,
+			"Or register by hand with a certificate that the policy allows; this prints each step:", guide,
+		}
+		return r
 	}
-	r.next = append(r.next, "Or run it with --cert-days longest: c2conn then takes the longest life that the tenant allows.",
-		"Mind that the "+credentialWord(f)+" has to be renewed that often; c2conn list shows when it ends.",
-		"If that is too short, ask the owner of the policy for an exception (Entra ID › Enterprise apps › Application policies).")
+	// How long the tenant allows is often not readable: then Allowed is a guess.
+	r.next = []string{"Run the same command again with --cert-days longest: c2conn then takes the longest life that the tenant allows."}
+	if e.Allowed > 0 {
+		r.next = append(r.next, "Or say it yourself: --cert-days "+number(e.Allowed))
+	}
+	if f.CredentialType != connections.TypeClientSecret {
+		r.next = append(r.next, "A certificate of your own (--cert-file) has to be made anew, with a shorter life.")
+	}
+	r.next = append(r.next, "Mind that the "+credentialWord(f)+renew, "If that is too short, "+owner)
 	return r
 }
 
+// shortestTried is the end of the ladder of --cert-days longest, leap day included.
+const shortestTried = 91 * 24 * time.Hour
+
+// number is a lifetime as --cert-days wants it.
+func number(d time.Duration) string { return strconv.Itoa(int(d / (24 * time.Hour))) }
+
 func credentialWord(f Facts) string {
-	if f.CredentialType == "client-secret" {
+	if f.CredentialType == connections.TypeClientSecret {
 		return "client secret"
 	}
 	return "certificate"
@@ -155,9 +178,45 @@ func forbiddenRow(account string, roles []string, f Facts) row {
 			pimStep, byHand, guide,
 		}, link: rolesLink, class: ClassPolicy,
 	}
+	if role := enough(roles); role != "" {
+		return refusedRow(or(account, "{admin}"), role, f)
+	}
 	if len(roles) > 0 {
 		r.why = "In this tenant that takes an administrator's role, and none that the account has at the moment is enough: " + or(strings.Join(roles, ", "), "") + "."
 	}
+	return r
+}
+
+// enough is the first of the roles with which registering should not be refused.
+func enough(roles []string) string {
+	for _, r := range roles {
+		switch r = or(r, ""); r {
+		case "Global Administrator", "Application Administrator", "Cloud Application Administrator":
+			return r
+		}
+	}
+	return ""
+}
+
+// refusedRow is for an account that has the role and was refused all the same.
+func refusedRow(account, role string, f Facts) row {
+	r := row{
+		what:  account + " was refused, although the role " + role + " should be enough in {tenant}.",
+		short: "refused, although the role should be enough",
+		why:   "Something narrower than the role stands in the way: the sign-in does not carry the permission, a policy of the tenant forbids the change, or the application is in a restricted management administrative unit.",
+		next: []string{
+			"Sign in anew. A sign-in made before the role was activated does not have it yet.",
+			"If you sign in with an application of your own, give it the delegated permissions Application.ReadWrite.All and AppRoleAssignment.ReadWrite.All.",
+			useAzureCLI,
+		}, link: rolesLink, class: ClassPolicy,
+	}
+	if f.Login == loginToken {
+		r.next = []string{"Make a fresh token with Azure CLI, whose sign-in carries the permission, and pipe it in:", tokenPipe}
+	}
+	r.next = append(r.next,
+		"Ask whoever owns the tenant's policies: Entra ID › Enterprise apps › Application policies, and Protected actions under Roles & admins.",
+		"With --if-exists use: look whether the application is in a restricted management administrative unit (Roles & admins › Admin units).",
+		"If it stays, give the ids below to Microsoft support.", byHand, guide)
 	return r
 }
 
@@ -223,15 +282,30 @@ func replicationRow(e *ReplicationError, f Facts) row {
 		why:   "Entra ID copies each change to many servers. That takes minutes as a rule, at times longer; c2conn waited " + wait(e.Waited) + ". Nothing is lost.",
 		class: ClassCheck, link: replicationLink,
 	}
-	if e.Last != nil {
+	var refused *entra.Error
+	switch {
+	case errors.As(e.Last, &refused) && lagging[refused.Code()] != "": // its words speak of a wrong tenant
+		r.why += fmt.Sprintf(" The last answer was AADSTS%d: %s is not known there.", refused.Code(), lagging[refused.Code()])
+	case e.Last != nil:
 		r.why += " The last answer: " + sentence(e.Last)
 	}
-	if f.Connection != "" {
-		r.next = []string{"The connection is saved as registered, not verified. Wait a few minutes.", "{again}"}
-	} else {
-		r.next = []string{goesOn, "To wait longer: --consistency-timeout 15m"}
+	switch {
+	case f.Connection != "" && f.Registered:
+		r.next = []string{"c2conn saves the connection as registered, not verified. Wait some minutes; do not register again.", "{again}"}
+	case f.Connection != "":
+		r.next = []string{"The connection is saved as registered, not verified. Wait some minutes.", "{again}"}
+	default:
+		r.next = waitMore(f)
 	}
 	return r
+}
+
+// waitMore are the steps where nothing is saved yet: the journal knows what is there.
+func waitMore(f Facts) []string {
+	if f.Connection != "" { // consent NAME has no such flag
+		return []string{goesOn}
+	}
+	return []string{goesOn, "To wait longer: --consistency-timeout 15m"}
 }
 
 func unfinishedRow(e *UnfinishedError) row {
@@ -277,15 +351,21 @@ func resourceRow(e *NoResourceError) row {
 	}
 }
 
-func lostRow(e *LostAnswerError) row {
+func lostRow(e *LostAnswerError, f Facts) row {
 	r := row{
 		what:  "Whether the tenant carried out “" + or(e.What, "the last change") + "” is not known.",
 		short: "the answer to a change was lost",
 		why:   "The request was sent, and the connection ended before the answer came. Sending it again blindly could make a second application.",
 		next: []string{
-			"Run the same command again: c2conn looks first whether it was carried out, and goes on from there.",
-			"Or remove what was made:", "$ c2conn app cleanup",
+			"Run the same command again: c2conn looks first what is in the tenant, and makes nothing twice.",
+			"What is unfinished is listed, and removed when you ask, by:", "$ c2conn app cleanup",
 		}, class: ClassOther,
+	}
+	if f.Removed {
+		r.what = "The answer to “" + or(e.What, "the last change") + "” was lost on the way."
+		r.why = "The request was sent, and the connection ended before the answer came. c2conn has looked since, and removed what it made."
+		r.next = []string{"{again}", "If it happens each time, ask the network team what cuts the connection to Microsoft Graph."}
+		return r
 	}
 	if e.Tag != "" {
 		r.why += " If it was carried out, the application bears the tag " + or(e.Tag, "") + "."
@@ -295,13 +375,13 @@ func lostRow(e *LostAnswerError) row {
 
 // lostJudgement is for a change of the directory whose answer was lost, told by
 // the client itself.
-func lostJudgement(err error) judgement {
+func lostJudgement(err error, f Facts) judgement {
 	var e *graph.Error
 	var network *transport.Error
-	j := judgement{row: lostRow(&LostAnswerError{})}
+	j := judgement{row: lostRow(&LostAnswerError{}, f)}
 	if errors.As(err, &e) {
 		j = graphIDs(e)
-		j.row = lostRow(&LostAnswerError{What: e.Op})
+		j.row = lostRow(&LostAnswerError{What: e.Op}, f)
 	}
 	if errors.As(err, &network) {
 		j.codes = append(j.codes, "network_"+string(network.Kind))

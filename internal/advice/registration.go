@@ -65,6 +65,9 @@ type RegistrationForbiddenError struct {
 func (e *RegistrationForbiddenError) Unwrap() error { return e.Err }
 
 func (e *RegistrationForbiddenError) Error() string {
+	if enough(e.Roles) != "" {
+		return or(e.Account, "the account") + " was refused, although its role should be enough"
+	}
 	return or(e.Account, "the account") + " may not register applications in this tenant"
 }
 

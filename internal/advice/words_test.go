@@ -293,6 +293,7 @@ func TestFindingErrorsReadWell(t *testing.T) {
 		&WrongTenantError{Want: "1", Got: "2"}:                                                       "the tenant is 2, the connection names 1",
 		&PolicyLifetimeError{Wanted: 1826 * 24 * time.Hour, Allowed: 24 * time.Hour}:                 "a policy of the tenant forbids a credential that lives 1826 days; 1 day may do",
 		&RegistrationForbiddenError{}:                                                                "the account may not register applications in this tenant",
+		&RegistrationForbiddenError{Account: "a@b", Roles: []string{"Global Administrator"}}:         "a@b was refused, although its role should be enough",
 		&ConsentNeededError{Roles: []Role{{Name: "A"}, {Name: "B"}}}:                                 "waiting for an administrator's consent to A, B",
 		&ExistsError{Name: "X", Found: []string{"a", "b"}}:                                           "the tenant has 2 applications named “X” already",
 		&ExistsError{Name: "X"}: "the tenant has an application named “X” already",
