@@ -215,6 +215,12 @@ func (s *Session) wish(a Answers) (registration.Wish, error) {
 		Kind: s.Flow.Kind, Cloud: cl, AppName: a.Get(keyAppName), Connection: a.Get(keyName),
 		Type: connections.TypeCertificate, IfExists: a.Get(keyIfExists), Use: a.Get(keyUseApp),
 	}
+	if w.Use != "" && !s.Answers.Has(keyIfExists) {
+		w.IfExists = registration.ExistsUse
+	}
+	if w.Use != "" && w.IfExists != registration.ExistsUse {
+		return w, problem(s, keyUseApp, errors.New("it goes with --if-exists use only"))
+	}
 	switch a.Get(keyNewCred) {
 	case newSecret:
 		w.Type = connections.TypeClientSecret
@@ -384,7 +390,11 @@ func (s *Session) verifyFresh(ctx context.Context, client *http.Client, cl cloud
 		ctx, cancel = context.WithTimeout(ctx, max(s.Env.Timeout, s.Env.Consistency))
 		defer cancel()
 	}
-	target := verify.Target{Connection: out.Connection, Credential: res.Identity, Cloud: cl, App: res.App}
+	asked := out.Connection
+	if len(res.Missing) > 0 {
+		asked.Verification.State = connections.StateWaiting
+	}
+	target := verify.Target{Connection: asked, Credential: res.Identity, Cloud: cl, App: res.App}
 	o := verify.Options{HTTP: client, Clock: s.Env.Clock, Parallel: s.Env.Parallel}
 	if len(res.Missing) == 0 {
 		o.Fresh = s.Env.consistency()
@@ -395,8 +405,12 @@ func (s *Session) verifyFresh(ctx context.Context, client *http.Client, cl cloud
 	case len(res.Missing) > 0 && report.Class <= advice.ClassConsent || len(res.Missing) > 0 && report.State != connections.StateVerified:
 		out.Waiting = true
 		out.Report.State, out.Report.Class = connections.StateWaiting, advice.ClassConsent
-	case !res.Ready:
-		out.Report.State, out.Report.Class = connections.StateUnverified, advice.ClassCheck
+	case !res.Ready && report.State != connections.StateVerified:
+		out.Report.State = connections.StateUnverified
+		var refused *entra.Error
+		if !errors.As(res.Err, &refused) || entra.Lagging(refused) {
+			out.Report.Class = advice.ClassCheck // it only takes longer; a refusal keeps its own class
+		}
 	}
 	out.Verified = out.Report.State == connections.StateVerified
 	out.Connection.Verification = out.Report.Verification(s.Env.Clock.Now())

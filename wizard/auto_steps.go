@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/transport"
 	"github.com/c2conn/c2conn/registration"
 )
 
@@ -59,11 +61,11 @@ func loginFields() []Field {
 		LoginField(),
 		{Key: keyAccessToken, Title: "Access token", Help: "For Microsoft Graph, for example of: az account get-access-token --resource-type ms-graph", Input: Secret,
 			When: []Cond{Is(keyLogin, LoginToken)}},
-		{Key: keyLoginClient, Title: "Client ID of the application that signs in", Help: "It needs Application.ReadWrite.All and AppRoleAssignment.ReadWrite.All.",
+		{Key: keyLoginClient, Title: "Client ID of the application that signs in", Help: "It needs Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All, Organization.Read.All.",
 			Example: "00000000-0000-0000-0000-000000000000", Check: checkClientID, When: []Cond{Is(keyLogin, LoginApp)}},
-		{Key: keyLoginCert, Title: "Its certificate file", Help: "PFX or PEM with key; leave empty if it has a client secret.", Input: Path, Optional: true, When: []Cond{Is(keyLogin, LoginApp)}},
-		{Key: keyLoginPass, Title: "Password of that file", Help: "Empty if it has none.", Input: Secret, Optional: true, When: []Cond{Is(keyLogin, LoginApp)}},
-		{Key: keyLoginSecret, Title: "Its client secret", Help: "Instead of a certificate.", Input: Secret, Optional: true, When: []Cond{Is(keyLogin, LoginApp)}},
+		{Key: keyLoginCert, Title: "Certificate file of that application", Help: "PFX or PEM with key; leave empty if it has a client secret.", Input: Path, Optional: true, When: []Cond{Is(keyLogin, LoginApp)}},
+		{Key: keyLoginPass, Title: "Password of that certificate file", Help: "Empty if it has none.", Input: Secret, Optional: true, When: []Cond{Is(keyLogin, LoginApp)}},
+		{Key: keyLoginSecret, Title: "Client secret of that application", Help: "Instead of a certificate.", Input: Secret, Optional: true, When: []Cond{Is(keyLogin, LoginApp)}},
 		{Key: keyBootstrap, Title: "Client ID used for signing in", Help: "Where the tenant blocks Microsoft Azure CLI, e.g. 14d82eec-204b-4c2f-b7e8-296a70dab67e.",
 			Check: checkBootstrap, Optional: true, ScriptOnly: true, When: []Cond{Is(keyLogin, LoginBrowser, LoginDeviceCode)}},
 	}
@@ -108,7 +110,7 @@ func applicationStep(kind connections.Kind, account Field) Step {
 					Option{Value: ownFile, Title: "My own certificate", Help: "From a PFX or PEM file with its key."},
 				),
 				Default: func(*Env, Answers) string { return newCertificate }},
-			{Key: keyCertDays, Title: "Days until it expires", Help: "A number of days, or longest for the most that the tenant allows.", Check: checkDays,
+			{Key: keyCertDays, Title: "Days until it expires", FlagHelp: "days until the new credential expires, or longest for what the tenant allows", Help: "A number of days, or longest for the most that the tenant allows.", Check: checkDays,
 				Default: func(_ *Env, a Answers) string {
 					if a.Get(keyNewCred) == newSecret {
 						return strconv.Itoa(secretDays)
@@ -159,11 +161,19 @@ func checkAppName(_ Answers, v string) (string, error) {
 	switch n := len([]rune(v)); {
 	case n > 120:
 		return v, fmt.Errorf("the name has %d characters; Entra ID's pages take 120", n)
-	case strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f || strings.ContainsRune("<>", r) }):
-		return v, errors.New("the name holds control characters or < >, which Entra ID's pages refuse")
+	case strings.ContainsAny(v, "<>"):
+		return v, errors.New("the name holds < or >, which Entra ID's pages refuse")
+	case hidden(v):
+		return v, errHidden
 	}
 	return v, nil
 }
+
+// hidden reports whether s holds what cannot be seen, or is no text at all: such a
+// name looks like another one, and no profile takes it.
+func hidden(s string) bool { return !utf8.ValidString(s) || transport.CleanText(s, 0) != s }
+
+var errHidden = errors.New("this holds invisible or control characters; type it anew instead of copying it")
 
 // suggestSame offers the registrations of the same name.
 func suggestSame(_ context.Context, _ *Env, a Answers) []Option {
@@ -181,7 +191,7 @@ func planStep() Step {
 			"the changes are made on the next page when you press Configure.",
 		When: []Cond{Is(keyLocation, string(connections.Online)), Is(keyRegistration, byAuto)},
 		Fields: []Field{
-			{Key: keyIfExists, Title: "A registration of this name exists", Input: Choice, Help: "Its age, certificates and owners stand in the plan.",
+			{Key: keyIfExists, Title: "A registration of this name exists", FlagHelp: "what to do if a registration of this name exists: use, new or fail (without a terminal: fail)", Input: Choice, Help: "Its age, certificates and owners stand in the plan.",
 				Options: Fixed(
 					Option{Value: registration.ExistsUse, Title: "Use it", Help: "Adds a credential; those that it has stay."},
 					Option{Value: registration.ExistsNew, Title: "Register another one", Help: "Two applications of one name are hard to tell apart."},

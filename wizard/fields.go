@@ -45,6 +45,9 @@ func isGUID(s string) bool { return guidPattern().MatchString(s) }
 
 func checkAddress(_ Answers, v string) (string, error) {
 	v = trim(v)
+	if hidden(v) {
+		return v, errHidden
+	}
 	addr, err := mail.ParseAddress(v)
 	if err != nil || addr.Address != v || !domainPattern().MatchString(v[strings.LastIndex(v, "@")+1:]) {
 		return v, fmt.Errorf("%q is not an e-mail address; it looks like admin@contoso.com", v)

@@ -55,6 +55,7 @@ type Field struct {
 	Example  string // placeholder on the screen
 	Input    Input
 	Flag     string // flag name where it differs from the key; "-" for none
+	FlagHelp string // the flag's help where the title does not say it
 	Options  func(*Env) []Option
 	Optional bool
 	When     []Cond // all must hold for the field to be asked

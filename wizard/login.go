@@ -131,7 +131,7 @@ func (env *Env) signIn(ctx context.Context, client *http.Client, l Login, show f
 		})
 	}
 	return user.Browser(ctx, func(p entra.BrowserPrompt) {
-		prompt := SignInPrompt{Method: LoginBrowser, URL: p.URL, Until: p.Until, Client: clientName(l.Bootstrap), Opened: env.OpenBrowser != nil && env.BrowserLikely}
+		prompt := SignInPrompt{Method: LoginBrowser, URL: p.URL, Until: p.Until, Client: clientName(l.Bootstrap), Opened: env.OpenBrowser != nil}
 		show(prompt) // first: an opener may take seconds
 		if prompt.Opened && env.OpenBrowser(ctx, p.URL) != nil {
 			prompt.Opened = false

@@ -193,7 +193,7 @@ func (p *plain) decide(st Step, out *Outcome) (again bool, to string, err error)
 				return false, "", ErrCancelled
 			}
 			p.say("Not saved.")
-			p.advise(explain(err))
+			p.advise(p.s.explain(err))
 		case "2":
 			return true, "", nil
 		case "3":

@@ -90,7 +90,7 @@ func (m *screen) brokeOff(err error) {
 	case m.s.Automatic():
 		r.trouble = m.s.adviseSignIn(err)
 	default:
-		r.trouble = explain(err)
+		r.trouble = m.s.explain(err)
 	}
 	if days := m.s.allowance(err); days != "" && r.then == nil {
 		m.ask = &question{

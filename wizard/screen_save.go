@@ -56,7 +56,7 @@ func (m *screen) saveEnded(msg savedMsg) tea.Cmd {
 		m.cancel()
 		return tea.Quit
 	}
-	r.trouble, r.unsaved = explain(msg.err), true
+	r.trouble, r.unsaved = m.s.explain(msg.err), true
 	if errors.Is(msg.err, ErrCancelled) {
 		r.trouble = &advice.Advice{What: "No passphrase was given.", Why: "Without it the credential cannot be kept on this machine.",
 			Next: []string{"Press f to save again and type the passphrase."}}
@@ -64,9 +64,10 @@ func (m *screen) saveEnded(msg savedMsg) tea.Cmd {
 	return nil
 }
 
-// explain turns an error into words; where nothing is known of it, its own.
-func explain(err error) *advice.Advice {
-	if a := advice.For(err, advice.Facts{}); a != nil {
+// explain turns an error into words, with what the answers tell; where nothing is
+// known of it, its own.
+func (s *Session) explain(err error) *advice.Advice {
+	if a := advice.For(err, s.Facts()); a != nil {
 		return a
 	}
 	return &advice.Advice{What: err.Error()}

@@ -253,7 +253,7 @@ func (s *Session) surplus(found map[string]given) []Problem {
 			continue
 		}
 		problems = append(problems, Problem{Key: f.Key, Title: f.Title, Flags: f.Flags(),
-			Err: fmt.Errorf("%s does not go with the other answers", g.name())})
+			Err: errors.New("does not go with the other answers")})
 	}
 	return problems
 }

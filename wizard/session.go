@@ -367,9 +367,22 @@ func (s *Session) Facts() advice.Facts {
 		f.Cloud = cl
 	}
 	if _, asks := s.Flow.Field(keyLogin); asks && a.Get(keyRegistration) != byHand {
+		if s.Flow.Kind == "" {
+			f.Command = "c2conn " + s.Flow.Verb // a command of its own, not one that makes a connection
+		}
 		f.Login, f.Bootstrap, f.ClientID = a.Get(keyLogin), a.Get(keyBootstrap), ""
+		if f.CredentialType = connections.TypeCertificate; a.Get(keyNewCred) == newSecret {
+			f.CredentialType = connections.TypeClientSecret
+		}
+		st := s.shared()
+		st.mu.Lock()
+		if st.admin != nil && st.findings == nil { // signed in, but nothing could be read
+			c := st.admin.Claims
+			f.Admin, f.TenantID = cmp.Or(c.UPN, c.Name, c.AppID), cmp.Or(c.TenantID, f.TenantID)
+		}
+		st.mu.Unlock()
 		if who := s.SignedIn(); who != nil {
-			f.Admin = who.Account
+			f.Admin, f.TenantID, f.TenantDomain = who.Account, who.Tenant.ID, who.Tenant.Domain
 		}
 	}
 	return f
@@ -411,12 +424,16 @@ func (s *Session) Command() string {
 			args = append(args, commandArgs(f, a, s.Env)...)
 		}
 	}
+	if s.Automatic() && !s.Answers.Has(keyIfExists) {
+		args = append(args, "--if-exists", registration.ExistsUse) // by then it does
+	}
 	return strings.Join(args, " ")
 }
 
 func commandArgs(f Field, a Answers, env *Env) []string {
 	v, ok := a[f.Key]
-	if !ok || (f.Default != nil && v.Text == f.Default(env, a) && f.Input == Choice && f.FlagName() != "") {
+	// A script must name its result and the account; all other defaults are the same there.
+	if !ok || f.Default != nil && v.Text == f.Default(env, a) && f.FlagName() != "" && f.Key != keyName && f.Key != keyAccount {
 		return nil
 	}
 	if f.Input == Choice {

@@ -80,7 +80,7 @@ func (w *World) rolesOf(u *user) []string {
 	}
 	var ids []string
 	for _, word := range f.words {
-		if id := roleNamed(word); id != "" {
+		if id := roleNamed(word); id != "" { // none is no role
 			ids = append(ids, id)
 		}
 	}
@@ -106,12 +106,14 @@ func roleNamed(word string) string {
 func signInFaults() []faultKind {
 	login := []service{serviceLogin}
 	kind := func(name, args, help string) faultKind { return faultKind{Fault: Fault{name, args, help}, on: login} }
+	userRole := kind("user-role", "ROLE[,ROLE]…", "the administrator holds these directory roles instead of Global Administrator: by name, template id, or none")
+	userRole.known = func(word string) bool { return word == "none" || roleNamed(word) != "" }
 	return []faultKind{
 		kind("mfa-required", "[CODE]", "people have to approve their sign-in, and older sign-ins are refused (AADSTS50076); with CODE every token for a person is"),
 		kind("device-code-blocked", "[page]", "AADSTS53003 after the sign-in with a device code; with page only in the browser, the client waits on"),
 		kind("browser-blocked", "[page]", "AADSTS53000 after the sign-in in the browser; with page only in the browser, the client waits on"),
 		kind("consent-declined", "", "Accept on a page of permissions counts as Cancel (AADSTS65004)"),
-		kind("user-role", "ROLE[,ROLE]…", "the administrator holds these directory roles instead of Global Administrator: by name, template id, or none"),
+		userRole,
 		kind("multi-tenant", "", "there is a second tenant, fabrikam.com, whose "+ForeignAdmin+" is a guest here"),
 	}
 }

@@ -26,6 +26,8 @@ type faultKind struct {
 	wait   time.Duration
 	words  []string
 	chance float64 // how likely it strikes, where it is not certain
+
+	known func(word string) bool // which words mean something; nil: all
 }
 
 const scopeArg = "[login|graph|outlook|sharepoint]…"
@@ -206,6 +208,8 @@ func parseFault(spec string) (string, *activeFault, error) {
 			if f.wait, err = parseSpan(arg); err != nil {
 				return "", nil, fmt.Errorf("%w %s: %q is no duration such as 500ms", ErrFault, name, arg)
 			}
+		case kind.known != nil && !kind.known(arg):
+			return "", nil, fmt.Errorf("%w %s does not know %q (%s)", ErrFault, name, arg, kind.Help)
 		default:
 			words = append(words, arg)
 		}

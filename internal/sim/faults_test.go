@@ -458,6 +458,7 @@ func TestFaultArguments(t *testing.T) {
 	for spec, good := range map[string]bool{
 		"throttle": true, "throttle=250ms": true, "throttle=3,graph": true, "throttle=outlook,1s,1": true, "missing-role=A,B": true, "login-error=53003": true, "clock-skew=2h": true,
 		"nonsense": false, "": false, "throttle=": false, "ews-blocked=1": false, "login-error": false, "throttle=5 parsecs": false, "slow=1x": false,
+		"user-role=none": true, "user-role=Global Reader,exchangeadministrator": true, "user-role=f2ef992c-3afb-46b9-b7cf-a126ee74c451": true, "user-role=Nonsense": false, "user-role=Global Reader,Nonsense": false,
 	} {
 		_, err := sim.Start(sim.Options{Now: time.Now, Keys: sharedKeys(), Listen: "nowhere", Faults: []string{spec}})
 		if errors.Is(err, sim.ErrFault) == good {
