@@ -91,6 +91,9 @@ func (o *cleanupOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	removed, failed := o.remove(ctx, chosen)
+	if ctx.Err() != nil || isCancelled(failed) {
+		return &stoppedError{err: failed, state: fmt.Sprintf("%d of %d were removed; the others are still unfinished, and c2conn app cleanup goes on with them.", len(removed), len(chosen))}
+	}
 	if len(removed) == 0 && failed != nil {
 		return failed
 	}
@@ -260,7 +263,7 @@ func (o *cleanupOptions) removeOne(ctx context.Context, admins map[string]*regis
 	facts := o.adminFacts(o.signIn, *admin)
 	facts.Cloud, facts.TenantID, facts.TenantDomain, facts.ClientID, facts.Kind = cl, u.Tenant.ID, u.Tenant.Domain, u.AppID, u.Kind
 	if err := r.Rollback(ctx, *admin, u.Run, o.progressLines()); err != nil {
-		return &adviceError{err: fmt.Errorf("run %s: %w", u.Run, err), facts: facts}
+		return &adviceError{err: &beforeChecks{fmt.Errorf("run %s: %w", u.Run, err)}, facts: facts}
 	}
 	return nil
 }

@@ -155,7 +155,7 @@ func (o *appDeleteOptions) deleteOne(ctx context.Context, admin registration.Adm
 	case err != nil:
 		facts := o.adminFacts(o.signIn, admin)
 		facts.ClientID, facts.Kind = r.AppID, r.Kind
-		return &adviceError{err: err, facts: facts}
+		return &adviceError{err: &beforeChecks{err}, facts: facts}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/registration"
@@ -69,7 +71,7 @@ func (a *app) registrations(ctx context.Context, o *signInOptions) (registration
 	}
 	list, err := registration.List(ctx, admin, saved)
 	if err != nil {
-		return admin, nil, &adviceError{err: err, facts: a.adminFacts(o, admin)}
+		return admin, nil, &adviceError{err: &beforeChecks{err}, facts: a.adminFacts(o, admin)}
 	}
 	return admin, append([]registration.Registered{}, list...), nil
 }
@@ -77,7 +79,7 @@ func (a *app) registrations(ctx context.Context, o *signInOptions) (registration
 // adminFacts is what is known when a call of an administrator fails.
 func (a *app) adminFacts(o *signInOptions, admin registration.Admin) advice.Facts {
 	c := admin.Claims
-	f := advice.Facts{TenantID: c.TenantID, Admin: c.UPN, Now: a.Clock.Now(), Login: wizard.LoginBrowser}
+	f := advice.Facts{Command: "c2conn " + o.command(), TenantID: c.TenantID, Admin: c.UPN, Now: a.Clock.Now(), Login: wizard.LoginBrowser, Cloud: a.chosenCloud(o)}
 	if way, ok := o.flag("login"); ok {
 		f.Login = way
 	}
@@ -90,6 +92,16 @@ func (a *app) adminFacts(o *signInOptions, admin registration.Admin) advice.Fact
 		}
 	}
 	return f
+}
+
+// chosenCloud is the cloud that the flag or the variable names; the zero Cloud where
+// it is not known.
+func (a *app) chosenCloud(o *signInOptions) cloud.Cloud {
+	name, given := o.flag("cloud")
+	if !given {
+		name = cmp.Or(a.Getenv("C2CONN_CLOUD"), cloud.Global)
+	}
+	return a.cloudOf(connections.Connection{Cloud: name})
 }
 
 func registrationTable(list []registration.Registered, now time.Time) string {

@@ -65,14 +65,12 @@ func (o *consentOptions) run(ctx context.Context, name string) error {
 		if err := o.grant(ctx, c); err != nil {
 			return err
 		}
-	} else if link := o.consentLink(c); link != "" {
-		o.errorf("A Global Administrator or Privileged Role Administrator has to open this link (it holds no secret) and accept:\n\n    %s\n\n", link)
 	}
 	wait := o.wait
 	if given {
 		wait = max(wait, time.Minute) // what was granted right now has to spread
 	}
-	if err := o.await(ctx, c, wanted, wait); err != nil {
+	if err := o.await(ctx, c, wanted, wait, !given); err != nil {
 		return err
 	}
 	v := o.checkFor(ctx, c, verify.Options{Fresh: time.Minute}, o.progressLines())
@@ -99,7 +97,7 @@ func (o *consentOptions) grant(ctx context.Context, c connections.Connection) er
 	facts.Login, facts.Admin = o.adminFacts(o.signIn, admin).Login, admin.Claims.UPN
 	granted, missing, err := registration.Grant(ctx, admin, c.Kind, c.Registration.ClientID)
 	if err != nil {
-		return &adviceError{err: err, facts: facts}
+		return &adviceError{err: &beforeChecks{err}, facts: facts}
 	}
 	if len(granted) > 0 {
 		o.errorf("Granted: %s.\n", roleNames(granted))
@@ -122,19 +120,22 @@ func roleNames(list []registration.Permission) string {
 	return strings.Join(names, ", ")
 }
 
-// await waits until the application's own tokens hold the permissions.
-func (o *consentOptions) await(ctx context.Context, c connections.Connection, wanted []registration.Permission, wait time.Duration) error {
+// await waits until the application's own tokens hold the permissions. It looks once
+// before it shows the link: perhaps somebody has consented already.
+func (o *consentOptions) await(ctx context.Context, c connections.Connection, wanted []registration.Permission, wait time.Duration, link bool) error {
+	facts := verify.FactsOf(c, o.cloudOf(c), o.Clock.Now())
+	fail := func(err error) error { return &adviceError{err: err, facts: facts} }
 	target, err := o.target(ctx, c)
 	if err != nil {
-		return &adviceError{err: err, facts: verify.FactsOf(c, o.cloudOf(c), o.Clock.Now())}
+		return fail(err)
 	}
 	client, err := o.httpClient(target.Cloud)
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	app, err := entra.NewApp(entra.AppOptions{Cloud: target.Cloud, TenantID: c.Tenant.ID, ClientID: c.Registration.ClientID, Credential: target.Credential, HTTP: client, Now: o.Clock.Now, Rand: o.Rand})
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	ctx = progress.With(ctx, func(u progress.Update) {
 		until := ""
@@ -143,17 +144,37 @@ func (o *consentOptions) await(ctx context.Context, c connections.Connection, wa
 		}
 		o.errorf("  … %s%s\n", clean(u.Text), until)
 	})
-	err = registration.Await(ctx, app, target.Cloud, wanted, 1, wait, o.Clock)
-	var slow *advice.ReplicationError
-	if err != nil && ctx.Err() == nil && errors.As(err, &slow) {
-		facts := verify.FactsOf(c, target.Cloud, o.Clock.Now())
-		var roles []advice.Role
-		for _, p := range wanted {
-			roles = append(roles, advice.Role{Service: p.Resource.Title(), Name: p.Role, Why: p.Why})
-		}
-		return &adviceError{err: &advice.ConsentNeededError{Roles: roles, Link: o.consentLink(c), Err: err}, facts: facts}
+	err = registration.Await(ctx, app, target.Cloud, wanted, 1, 0, o.Clock)
+	if err != nil && link && isMissingConsent(err) {
+		o.errorf("A Global Administrator or Privileged Role Administrator has to open this link (it holds no secret) and accept:\n\n    %s\n\n", o.consentLink(c))
 	}
-	return err
+	var refused *entra.Error
+	if errors.As(err, &refused) && refused.Code() == 700016 && o.Clock.Now().Sub(c.Created) > time.Hour {
+		return fail(refused) // gone: no consent brings it back
+	}
+	if err != nil && wait > 0 && ctx.Err() == nil {
+		err = registration.Await(ctx, app, target.Cloud, wanted, 1, wait, o.Clock)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case isMissingConsent(err):
+		var missing *advice.MissingRolesError
+		var roles []advice.Role
+		if errors.As(err, &missing) {
+			roles = missing.Missing
+		}
+		return fail(&advice.ConsentNeededError{Roles: roles, Link: o.consentLink(c), Err: err})
+	}
+	return fail(err)
+}
+
+// isMissingConsent tells whether the application can sign in but lacks permissions.
+func isMissingConsent(err error) bool {
+	var missing *advice.MissingRolesError
+	return errors.As(err, &missing) || advice.ClassOf(err) == advice.ClassConsent
 }
 
 // cloudOf is the cloud of a connection, the zero Cloud where it is not known.

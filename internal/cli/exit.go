@@ -110,10 +110,21 @@ func (a *app) exit(ctx context.Context, root *cobra.Command, err error) int {
 	if adv == nil {
 		adv = &advice.Advice{What: clean(err.Error()), Codes: []string{}}
 	}
+	var early *beforeChecks
+	if errors.As(err, &early) && class == advice.ClassCheck {
+		class = advice.ClassOther // no check was made, and nothing was saved
+	}
 	a.errorf("c2conn: %s\n", renderAdvice(adv, "  "))
 	a.jsonError(errorCode(class), adv)
 	return int(class)
 }
+
+// beforeChecks marks an error of the work that comes before a verification: a service
+// that does not answer is no failed check then.
+type beforeChecks struct{ err error }
+
+func (e *beforeChecks) Error() string { return e.err.Error() }
+func (e *beforeChecks) Unwrap() error { return e.err }
 
 // factsOf is what is known of the connection that err concerns.
 func factsOf(err error, now time.Time) advice.Facts {

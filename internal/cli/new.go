@@ -100,15 +100,27 @@ func addFlags(cmd *cobra.Command, f wizard.Field) {
 		_ = cmd.MarkFlagFilename(name)
 		return
 	}
+	complete := cobra.CompletionFunc(cobra.NoFileCompletions)
+	if f.Input == wizard.Choice && name != "cloud" {
+		var values []string
+		for _, o := range f.Options(nil) {
+			values = append(values, o.Value)
+		}
+		help += ": " + strings.Join(values, ", ")
+		complete = cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
+	}
+	if f.FlagHelp != "" {
+		help = f.FlagHelp
+	}
 	flags.String(name, "", help)
 	if name != "cloud" {
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
+		_ = cmd.RegisterFlagCompletionFunc(name, complete)
 	}
 }
 
 func lowerFirst(s string) string {
-	if len(s) > 1 && s[1] >= 'A' && s[1] <= 'Z' {
-		return s // an abbreviation
+	if len(s) > 1 && s[1] >= 'A' && s[1] <= 'Z' || strings.HasPrefix(s, "Microsoft") || strings.HasPrefix(s, "Exchange") {
+		return s // an abbreviation or a name
 	}
 	return strings.ToLower(s[:1]) + s[1:]
 }
@@ -257,7 +269,11 @@ func (o *newOptions) finish(s *wizard.Session, out *wizard.Outcome, saved bool) 
 	}
 	if !out.Verified {
 		if saved {
-			o.errorf("\nSaved as not verified: %s. When it is mended: c2conn verify %s\n", out.Connection.Name, out.Connection.Name)
+			state := "Saved as not verified"
+			if out.Run != "" {
+				state = "Registered and saved, not verified"
+			}
+			o.errorf("\n%s: %s. When it is mended: c2conn verify %s\n", state, out.Connection.Name, out.Connection.Name)
 		} else {
 			o.errorf("\nNothing was saved, because a required check failed. Mend it and run the command again, or save it as it is with --save-unverified.\n")
 		}

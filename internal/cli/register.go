@@ -77,10 +77,10 @@ func (o *newOptions) showPlan(ctx context.Context, s *wizard.Session) error {
 			return &adviceError{err: err, facts: s.Facts()}
 		}
 	}
-	for _, p := range s.Ready() {
-		if !p.Missing { // what a plan does not need may be missing
-			return o.problems(s, s.Ready())
-		}
+	// What a plan does not need may be missing.
+	wrong := slices.DeleteFunc(s.Ready(), func(p wizard.Problem) bool { return p.Missing })
+	if len(wrong) > 0 {
+		return o.problems(s, wrong)
 	}
 	if s.Answers.Has("login") {
 		if err := o.signInFor(ctx, s); err != nil {
@@ -97,9 +97,12 @@ func (o *newOptions) showPlan(ctx context.Context, s *wizard.Session) error {
 func (o *newOptions) signInFor(ctx context.Context, s *wizard.Session) error {
 	ctx, cancel := context.WithTimeout(ctx, signInLimit)
 	defer cancel()
-	err := o.otherWayOnce(ctx, s, func() error { return s.SignIn(ctx, o.showSignIn) })
+	err := o.otherWayOnce(ctx, s, func() error {
+		o.errorf("Signing in and reading the tenant …\n")
+		return s.SignIn(ctx, o.showSignIn)
+	})
 	if err != nil {
-		return &adviceError{err: err, facts: s.Facts()}
+		return &adviceError{err: &beforeChecks{err}, facts: s.Facts()}
 	}
 	o.errorf("%s.\n", describeAdmin(s.SignedIn()))
 	for _, note := range s.SignedIn().Notes {
@@ -116,9 +119,10 @@ func (o *newOptions) automatic(ctx context.Context, s *wizard.Session) error {
 		}
 	}
 	problems := s.Ready()
-	if !s.Answers.Has("name") {
+	if !s.Answers.Has("name") && !slices.ContainsFunc(problems, func(p wizard.Problem) bool { return p.Key == "name" }) {
 		problems = append(problems, wizard.Problem{Key: "name", Title: "Name of the connection", Flags: []string{"--name"}, Missing: true, Err: wizard.ErrMissing})
 	}
+	problems = append(problems, o.loginMissing(s)...)
 	if len(problems) > 0 {
 		return o.problems(s, problems)
 	}
@@ -158,7 +162,9 @@ func (o *newOptions) automatic(ctx context.Context, s *wizard.Session) error {
 	if err != nil {
 		return o.halfway(ctx, s, err)
 	}
-	o.adviceLines(append(slices.Clone(out.Steps), out.Report.Results...))
+	if !out.Waiting { // all else follows from the consent that is missing, and that is said at the end
+		o.adviceLines(append(slices.Clone(out.Steps), out.Report.Results...))
+	}
 	// What was registered is saved whatever the checks say: the profile is how it can be
 	// verified again, consented to, and found.
 	if _, err := s.Save(context.WithoutCancel(ctx), out); err != nil {
@@ -197,7 +203,13 @@ func (o *newOptions) earlier(ctx context.Context, s *wizard.Session) (*registrat
 			o.unfinished = unfinishedResume
 		}
 	}
-	switch o.unfinished {
+	choice := o.unfinished
+	other := !strings.EqualFold(s.Value("app_name").Text, mine.AppName) || (s.Value("new_credential").Text == "secret") != (mine.CredentialType == connections.TypeClientSecret)
+	if choice == "" && other {
+		o.errorf("An earlier run has begun a registration for this connection, but with another name or kind of credential: %s.\n", describeUnfinished(*mine, o.Clock.Now()))
+		choice = unfinishedFail
+	}
+	switch choice {
 	case unfinishedFail:
 		return nil, &adviceError{err: &advice.UnfinishedError{Run: mine.Run, AppName: mine.AppName, Tenant: mine.Tenant.Domain}, facts: s.Facts()}
 	case unfinishedCleanup:
@@ -227,13 +239,17 @@ func (o *newOptions) halfway(ctx context.Context, s *wizard.Session, err error) 
 	var half *wizard.HalfwayError
 	if !errors.As(err, &half) {
 		o.errorf("Nothing of it is left in the tenant.\n")
-		return &adviceError{err: err, facts: s.Facts()}
+		return &adviceError{err: &beforeChecks{err}, facts: s.Facts()}
 	}
 	var slow *advice.ReplicationError
-	if ctx.Err() != nil || isCancelled(err) || errors.As(err, &slow) {
+	switch {
+	case ctx.Err() != nil || isCancelled(err):
 		return err
+	case errors.As(err, &slow):
+		o.errorf("%s\n", o.leftBehind(half))
+		return &adviceError{err: err, facts: s.Facts()}
 	}
-	cause := &adviceError{err: half.Err, facts: s.Facts()}
+	cause := &adviceError{err: &beforeChecks{half.Err}, facts: s.Facts()}
 	choice := o.onFailure
 	if choice == "" {
 		choice = onRollback
@@ -254,9 +270,14 @@ func (o *newOptions) halfway(ctx context.Context, s *wizard.Session, err error) 
 	}
 	o.errorf("Removing what this run has made.\n")
 	if err := s.Rollback(ctx, half.Run, o.progressLines()); err != nil {
-		return &adviceError{err: errors.Join(half.Err, err), facts: s.Facts()}
+		o.errorf("It could not all be removed. %s\n", o.leftBehind(half))
+		if !errors.Is(err, registration.ErrJournal) || !errors.Is(half.Err, registration.ErrJournal) { // else it says the same twice
+			err = errors.Join(err, half.Err)
+		}
+		return &adviceError{err: &beforeChecks{err}, facts: s.Facts()}
 	}
 	o.errorf("Nothing of it is left in the tenant.\n")
+	cause.facts.Removed = true
 	return cause
 }
 

@@ -48,6 +48,7 @@ policy · 130 cancelled`,
 	root.PersistentFlags().BoolVar(&a.accessible, "accessible", false, "ask plain questions line by line, for screen readers (also ACCESSIBLE=1)")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml", "name"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		a.output = outputIn(args, a.output) // what stands behind the bad flag was not read
 		return &usageError{err: err, command: cmd.CommandPath()}
 	})
 	switch {
@@ -56,7 +57,7 @@ policy · 130 cancelled`,
 	case len(args) > 0 && args[0] == "version":
 		root.AddCommand(newVersion(a))
 	default:
-		root.AddCommand(newNew(a), newList(a), newShow(a), newVerify(a), newConsent(a), newDelete(a), newApp(a), newCert(a), newCloud(a), newApp(a), newVersion(a))
+		root.AddCommand(newNew(a), newList(a), newShow(a), newVerify(a), newConsent(a), newDelete(a), newApp(a), newCert(a), newCloud(a), newVersion(a))
 	}
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
@@ -69,6 +70,25 @@ policy · 130 cancelled`,
 		}
 	}
 	return root
+}
+
+// outputIn is the form of output that the arguments ask for, however far they could
+// be understood.
+func outputIn(args []string, otherwise string) string {
+	for i, arg := range args {
+		name, value, joined := strings.Cut(arg, "=")
+		switch {
+		case name != "--output" && name != "-o":
+		case joined:
+			otherwise = value
+		case i+1 < len(args):
+			otherwise = args[i+1]
+		}
+	}
+	if otherwise != "json" && otherwise != "yaml" {
+		return "table"
+	}
+	return otherwise
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {

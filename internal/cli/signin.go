@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,14 +16,18 @@ import (
 
 // signInOptions are the flags of a command that needs an administrator.
 type signInOptions struct {
-	flow *wizard.Flow
-	flag func(name string) (string, bool)
+	flow    *wizard.Flow
+	command func() string // as people type it, without c2conn; known once the command has its parents
+	flag    func(name string) (string, bool)
 }
 
 // addSignInFlags adds the flags by which an administrator signs in: the fields of
 // the wizard's own step.
 func addSignInFlags(cmd *cobra.Command) *signInOptions {
-	o := &signInOptions{flow: wizard.SignInFlow(cmd.Name()), flag: givenFlags(cmd)}
+	o := &signInOptions{
+		flow: wizard.SignInFlow(""), flag: givenFlags(cmd),
+		command: func() string { return strings.TrimPrefix(cmd.CommandPath(), "c2conn ") },
+	}
 	for _, f := range o.flow.Fields() {
 		addFlags(cmd, f)
 	}
@@ -48,6 +53,7 @@ func (a *app) signIn(ctx context.Context, o *signInOptions, preset map[string]st
 	if err != nil {
 		return registration.Admin{}, err
 	}
+	o.flow.Verb = o.command()
 	s := wizard.NewSession(o.flow, env)
 	problems := s.Fill(wizard.Source{Flag: o.flag, Getenv: a.Getenv, ReadFile: a.ReadFile, Stdin: a.secretInput(ctx)})
 	for key, value := range preset {
@@ -55,7 +61,8 @@ func (a *app) signIn(ctx context.Context, o *signInOptions, preset map[string]st
 			_ = s.Set(key, value, wizard.FromDefault, "") // what is saved was checked when it was saved
 		}
 	}
-	if problems = append(problems, s.Ready()...); len(problems) > 0 {
+	problems = append(append(problems, s.Ready()...), a.loginMissing(s)...)
+	if len(problems) > 0 {
 		return registration.Admin{}, &adviceError{err: &wizard.ProblemsError{Problems: problems}, facts: s.Facts()}
 	}
 	if err := s.LookupAll(ctx); err != nil {
@@ -67,9 +74,18 @@ func (a *app) signIn(ctx context.Context, o *signInOptions, preset map[string]st
 		return err
 	})
 	if err != nil {
-		return registration.Admin{}, &adviceError{err: err, facts: s.Facts()}
+		return registration.Admin{}, &adviceError{err: &beforeChecks{err}, facts: s.Facts()}
 	}
 	return *admin, nil
+}
+
+// loginMissing is the problem of a run in which nobody can be asked and no way of
+// signing in was named: it would wait for a person who is not there.
+func (a *app) loginMissing(s *wizard.Session) []wizard.Problem {
+	if a.canAsk() || s.Answers.Has("login") {
+		return nil
+	}
+	return []wizard.Problem{{Key: "login", Title: "How the administrator signs in", Flags: []string{"--login", "--access-token-file", "--access-token-stdin"}, Missing: true, Err: wizard.ErrMissing}}
 }
 
 // otherWayOnce runs a sign-in; where a policy of the tenant blocks this way of
