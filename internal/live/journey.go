@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -89,20 +88,7 @@ func (l *live) journey(ctx context.Context) error {
 	if err == nil {
 		_, err = l.c2conn(ctx, false, []int{checkFailed, policy}, "verify", l.connection)
 	}
-	if err != nil {
-		return err
-	}
-	help, err := l.run(ctx, "", "--help")
-	if err != nil || !regexp.MustCompile(`(?m)^  rotate\b`).Match(help.stdout) {
-		l.say("  this c2conn has no command rotate")
-		return err
-	}
-	help, err = l.run(ctx, "", "rotate", "--help")
-	if args = []string{"rotate", l.connection}; strings.Contains(string(help.stdout), "--yes") {
-		args = append(args, "--yes")
-	}
-	_, second = l.c2conn(ctx, strings.Contains(string(help.stdout), "--access-token-stdin"), []int{checkFailed, policy}, args...)
-	return errors.Join(err, second)
+	return err
 }
 
 // remove lists and deletes what the journey made, and measures until it is gone.

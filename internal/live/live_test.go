@@ -195,7 +195,7 @@ func TestJourney(t *testing.T) {
 			"resource": notTestable, "roles": confirmed, "roles-user-read": notTestable, "wids": confirmed, "organization": confirmed, "policy": confirmed, "upsert": confirmed,
 			"representation": confirmed, "tag": confirmed, "addkey": confirmed, "replicas": confirmed, "tokens": confirmed, "900023": confirmed, "700024": confirmed,
 			"principal-disabled": confirmed, "disabled": confirmed, "sub-scope": notTestable, "client-azure": confirmed, "client-graph": confirmed, "client-exchange": refuted,
-			"gone": confirmed, "ews-off": refuted, "ews-403": notTestable, "ews-sovereign": notTestable, "public-folders": notTestable, "intune": confirmed, "portal": notTestable,
+			"gone": confirmed, "ews-off": notTestable, "ews-403": notTestable, "ews-sovereign": notTestable, "public-folders": notTestable, "intune": notTestable, "portal": notTestable,
 		}},
 		"EWS for listed applications": {[]string{"ews-not-listed"}, map[string]string{"ews-off": confirmed, "ews-403": confirmed, "tokens": confirmed, "gone": confirmed}},
 		"replicas that lag":           {[]string{"replication=20s,0.5"}, map[string]string{"replicas": confirmed, "tokens": confirmed, "gone": confirmed, "disabled": confirmed, "tag": confirmed}},
@@ -211,6 +211,9 @@ func TestJourney(t *testing.T) {
 				t.Errorf("%v\n%s", err, s.out.String())
 			}
 			s.clean(l)
+			if f := find(t, l.report, "ews-off"); c.faults == nil && !strings.HasPrefix(f.evidence, "not yet here") {
+				t.Errorf("EWS that works: %s", f.evidence)
+			}
 			for id, want := range c.want {
 				if f := find(t, l.report, id); f.verdict != want {
 					t.Errorf("%s is %q (%s), want %q", id, f.verdict, f.evidence, want)
@@ -225,6 +228,21 @@ func TestJourney(t *testing.T) {
 				t.Error("it is not said that nothing is left")
 			}
 		})
+	}
+}
+
+// TestWithoutIntune: a refusal alone confirms nothing.
+func TestWithoutIntune(t *testing.T) {
+	t.Parallel()
+	for want, list := range map[bool][]answer{
+		true:  {{status: 400, code: "BadRequest", text: "Request not applicable to target tenant."}, {status: 403, code: "Forbidden", text: "The tenant has no license for this."}},
+		false: {{status: 400, code: "BadRequest", text: "Resource not found for the segment 'deviceManagement'."}, {status: 403, code: "Authorization_RequestDenied"}, {status: 404, text: "Intune"}, {status: 200}},
+	} {
+		for _, a := range list {
+			if withoutIntune(a) != want {
+				t.Errorf("%s: %t", a, !want)
+			}
+		}
 	}
 }
 
@@ -277,7 +295,7 @@ func TestBrokenOff(t *testing.T) {
 					t.Error("a run that was stopped ended well")
 				}
 				for _, f := range l.report { // what was not answered is not refuted
-					if f.verdict == refuted && f.id != "client-exchange" && f.id != "ews-off" {
+					if f.verdict == refuted && f.id != "client-exchange" {
 						t.Errorf("%s is refuted: %s", f.id, f.evidence)
 					}
 				}

@@ -145,8 +145,11 @@ func (p *probe) tokens(ctx context.Context) (err error) {
 func (p *probe) ews(ctx context.Context) error {
 	a, evidence := p.soap(ctx, "inbox")
 	off, works := a.status == http.StatusForbidden && a.named("X-EWS-Policy-Reason") != "", bytes.Contains(a.body, []byte("Envelope>"))
-	if p.report.open(evidence, "ews-off", "ews-403", "public-folders"); off || works {
-		p.report.settle("ews-off", off, "%s", evidence)
+	p.report.open(evidence, "ews-off", "ews-403", "public-folders")
+	if works { // which refutes nothing
+		p.report.open("not yet here, tenants are switched one by one: "+evidence, "ews-off")
+	} else if off {
+		p.report.settle("ews-off", true, "%s", evidence)
 	}
 	if a.status == http.StatusForbidden {
 		p.report.settle("ews-403", off && len(a.body) == 0, "%s", evidence)
@@ -187,10 +190,22 @@ func (p *probe) intune(ctx context.Context) error {
 		return nil
 	}
 	a := p.ask(ctx, string(token.Raw.Reveal()), http.MethodGet, "/deviceManagement/deviceEnrollmentConfigurations?$top=1", "", nil)
-	if p.report.settle("intune", a.status == http.StatusBadRequest || a.status == http.StatusForbidden, "granted; the call: %s", a); a.good() {
+	switch {
+	case a.good():
 		p.report.open("granted and good for calls: the tenant has Intune", "intune")
+	case withoutIntune(a):
+		p.report.settle("intune", true, "granted; the call: %s", a)
+	default: // a wrong address is refused, too
+		p.report.open("granted; the call was refused, but not for want of Intune: "+a.String(), "intune")
 	}
 	return nil
+}
+
+// withoutIntune tells whether a refusal is for want of Intune or of its licence.
+func withoutIntune(a answer) bool {
+	text := strings.ToLower(a.code + " " + a.text)
+	return (a.status == http.StatusBadRequest || a.status == http.StatusForbidden) &&
+		slices.ContainsFunc([]string{"not applicable to target tenant", "intune", "licens"}, func(w string) bool { return strings.Contains(text, w) })
 }
 
 // assertion signs in with a proof that expired an hour ago.
