@@ -232,7 +232,7 @@ func (p *process) next(ctx context.Context, takeBack bool) (*Result, error) {
 const wave = 5
 
 // everyPoint tries point after point, until there is none of that number; under the
-// race detector, which makes each ten times as long, every third.
+// race detector, which makes each ten times as long, every seventh.
 func everyPoint(t *testing.T, try func(at int) (hit string, err error)) {
 	t.Helper()
 	for first := 1; first < 200; first += wave * stride {

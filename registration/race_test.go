@@ -3,4 +3,4 @@
 package registration
 
 // stride is the distance of the points that everyPoint tries.
-const stride = 3
+const stride = 7

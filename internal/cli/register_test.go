@@ -86,7 +86,7 @@ func adminToken(t testing.TB, w *sim.World) string {
 func replicationRuns(t *testing.T) int {
 	n, err := strconv.Atoi(os.Getenv("C2CONN_REPLICATION_RUNS"))
 	if err != nil {
-		return 12
+		return 6
 	}
 	t.Logf("%d runs, as C2CONN_REPLICATION_RUNS says", n)
 	return n
@@ -259,7 +259,7 @@ func TestKilledRegistering(t *testing.T) {
 		}
 		step, err := strconv.Atoi(os.Getenv("C2CONN_KILL_STEP"))
 		if err != nil || step < 1 {
-			step = 7 // under the race detector a sample; `make bench` takes all
+			step = 13 // under the race detector a sample; `make bench` takes all
 		}
 		kills := 0
 		for _, then := range []string{"resume", "cleanup"} {
