@@ -247,16 +247,13 @@ func (s *Session) wish(a Answers) (registration.Wish, error) {
 // registrar carries plans out. It holds the run, so a session has one; where it is
 // not known yet in which cloud, it gets one for the moment.
 func (s *Session) registrar(cl cloud.Cloud) *registration.Registrar {
-	st, env := s.shared(), s.Env
+	st := s.shared()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.registrar != nil {
 		return st.registrar
 	}
-	r := registration.New(registration.Options{
-		Dir: env.StateDir, Personal: env.Personal, Store: env.Store, Cloud: cl,
-		Clock: env.Clock, Rand: env.Rand, Consistency: env.Consistency, Key: s.keyMadeAhead,
-	})
+	r := s.Env.Registrar(cl, s.keyMadeAhead)
 	if cl.Name != "" {
 		st.registrar = r
 	}
@@ -445,8 +442,15 @@ func (s *Session) Rollback(ctx context.Context, run string, listen func(task.Eve
 	return nil
 }
 
-// Consistency is how long a registration waits for the tenant's replicas unless
-// Env.Consistency says otherwise.
-const Consistency = 3 * time.Minute
+// Registrar carries registrations out in this world. key gives a key pair that was
+// made before; nil means that it is made when it is needed.
+func (env *Env) Registrar(cl cloud.Cloud, key func(context.Context) (*rsa.PrivateKey, error)) *registration.Registrar {
+	return registration.New(registration.Options{
+		Dir: env.StateDir, Personal: env.Personal, Store: env.Store, Cloud: cl,
+		Clock: env.Clock, Rand: env.Rand, Consistency: env.Consistency, Key: key,
+	})
+}
 
-func (env *Env) consistency() time.Duration { return cmp.Or(env.Consistency, Consistency) }
+func (env *Env) consistency() time.Duration {
+	return cmp.Or(env.Consistency, registration.DefaultConsistency)
+}

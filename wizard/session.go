@@ -35,7 +35,7 @@ type Env struct {
 
 	// What automatic registration needs besides.
 	StateDir      string        // of the store; its journals lie there
-	Consistency   time.Duration // how long replicas are waited for; 0 for Consistency
+	Consistency   time.Duration // how long replicas are waited for; 0 for registration.DefaultConsistency
 	BrowserLikely bool          // a browser of this computer can probably be opened
 	OpenBrowser   func(ctx context.Context, url string) error
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/registration"
-	"github.com/c2conn/c2conn/wizard"
 )
 
 func newAppCleanup(a *app) *cobra.Command {
@@ -41,7 +40,7 @@ RUN is the id of a registration, or its beginning. Without it each is asked for;
 	cmd.Flags().BoolVar(&o.all, "all", false, "remove what every interrupted registration left")
 	cmd.Flags().BoolVar(&o.list, "list", false, "list them and change nothing; nobody signs in")
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
-	cmd.Flags().DurationVar(&a.replicas, "consistency-timeout", wizard.Consistency, "longest wait for the tenant's replicas, where it is not certain what was made")
+	cmd.Flags().DurationVar(&a.replicas, "consistency-timeout", registration.DefaultConsistency, "longest wait for the tenant's replicas, where it is not certain what was made")
 	return cmd
 }
 
@@ -287,19 +286,12 @@ func (o *cleanupOptions) complete(cmd *cobra.Command, args []string, _ string) (
 
 // registrar gives what works on the journals of registrations.
 func (a *app) registrar(cl cloud.Cloud) (*registration.Registrar, error) {
-	store, err := a.store()
+	env, err := a.wizardEnv()
 	if err != nil {
 		return nil, err
 	}
-	personal, err := a.personalStore()
-	if err != nil {
-		return nil, err
-	}
-	dir, err := a.stateDir()
-	if err != nil {
-		return nil, err
-	}
-	return registration.New(registration.Options{Dir: dir, Personal: personal, Store: store, Cloud: cl, Clock: a.Clock, Rand: a.Rand, Consistency: a.replicas}), nil
+	env.Consistency = a.replicas
+	return env.Registrar(cl, nil), nil
 }
 
 // administrator signs in for a command that works in one tenant, and says who it is.

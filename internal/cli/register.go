@@ -32,7 +32,7 @@ func (o *registrationOptions) addRegistrationFlags(cmd *cobra.Command) {
 	flags.BoolVarP(&o.yes, "yes", "y", false, "carry out the plan without asking")
 	flags.StringVar(&o.onFailure, "on-failure", "", "what to do with a registration that fails half-way: rollback or keep (asked; without a terminal: rollback)")
 	flags.StringVar(&o.unfinished, "unfinished", "", "what to do with a registration that an earlier run did not finish: resume, cleanup or fail (asked; without a terminal: resume)")
-	flags.DurationVar(&o.consistency, "consistency-timeout", wizard.Consistency, "longest wait for the tenant to know the new application everywhere")
+	flags.DurationVar(&o.consistency, "consistency-timeout", registration.DefaultConsistency, "longest wait for the tenant to know the new application everywhere")
 	_ = cmd.RegisterFlagCompletionFunc("on-failure", cobra.FixedCompletions([]string{onRollback, onKeep}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("unfinished", cobra.FixedCompletions([]string{unfinishedResume, unfinishedCleanup, unfinishedFail}, cobra.ShellCompDirectiveNoFileComp))
 }
