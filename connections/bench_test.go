@@ -106,6 +106,25 @@ func BenchmarkAdd(b *testing.B) {
 	}
 }
 
+// BenchmarkAddTarget gives the cost of the one kind that looks at its neighbours.
+func BenchmarkAddTarget(b *testing.B) {
+	for _, n := range []int{10, 10000} {
+		s := filled(b, n)
+		if _, err := s.List(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		i := 0
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				i++
+				if _, err := s.Add(b.Context(), target(fmt.Sprintf("new-%d", i), fmt.Sprintf("m%d@contoso.com", i))); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkGet gives the cost of a connection by name and by id, beside 10,000 others.
 func BenchmarkGet(b *testing.B) {
 	s := filled(b, 10000)

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ const (
 	childEnv   = "C2CONN_TEST_CHILD" // what the re-executed test binary is to do
 	childDir   = "C2CONN_TEST_DIR"
 	childPoint = "C2CONN_TEST_POINT" // at which of its writes it kills itself
+	exitTaken  = 5                   // an AccountTakenError
 )
 
 func TestMain(m *testing.M) {
@@ -57,6 +59,12 @@ func child1(op string) int {
 	}
 	if name, ok := strings.CutPrefix(op, "process "); ok {
 		_, err = s.Add(context.Background(), sample(name))
+	} else if name, ok := strings.CutPrefix(op, "target "); ok {
+		_, err = s.Add(context.Background(), target(name, "one@contoso.com"))
+		var taken *AccountTakenError
+		if errors.As(err, &taken) {
+			return exitTaken
+		}
 	} else {
 		err = operations[op].run(context.Background(), s)
 	}
@@ -162,6 +170,20 @@ var operations = map[string]operation{
 		run:     func(ctx context.Context, s *Store) error { _, err := s.Add(ctx, sample("a")); return err },
 		state: func(ctx context.Context, s *Store) string {
 			return map[string]string{"other": "old", "a,other": "new"}[listed(ctx, s)]
+		},
+	},
+	"add target": {
+		prepare: addBoth,
+		run: func(ctx context.Context, s *Store) error {
+			_, err := s.Add(ctx, target("t", "one@contoso.com"))
+			return err
+		},
+		state: func(ctx context.Context, s *Store) string {
+			state := map[string]string{"a,other": "old", "a,other,t": "new"}[listed(ctx, s)]
+			if _, err := s.TargetOf(ctx, "one@contoso.com"); (err == nil) != (state == "new") {
+				return fmt.Sprint(state, ", but ", err)
+			}
+			return state
 		},
 	},
 	"first add": {
@@ -382,6 +404,39 @@ func TestFiftyProcesses(t *testing.T) {
 		}
 	}
 	t.Logf("%d processes added at once, %d connections are there", processes, len(mustList(t, s)))
+}
+
+func TestProcessesRaceForAMailbox(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const processes = 20
+	dir := filepath.Join(t.TempDir(), "state")
+	var won atomic.Int32
+	var wg sync.WaitGroup
+	for i := range processes {
+		cmd := exec.CommandContext(t.Context(), self)
+		cmd.Env = append(os.Environ(), childDir+"="+dir, childEnv+"="+fmt.Sprintf("target conn-%02d", i))
+		wg.Go(func() {
+			out, err := cmd.CombinedOutput()
+			switch code := cmd.ProcessState.ExitCode(); {
+			case err == nil:
+				won.Add(1)
+			case code != exitTaken:
+				t.Errorf("process %d: %v %s", i, err, out)
+			}
+		})
+	}
+	wg.Wait()
+	s, err := Open(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entries := mustList(t, s); won.Load() != 1 || len(entries) != 1 {
+		t.Errorf("%d processes won, %d targets are there", won.Load(), len(entries))
+	}
 }
 
 func TestProcessesMakeOneKey(t *testing.T) {

@@ -22,8 +22,8 @@ import (
 // length before them.
 const (
 	indexName   = ".index"
-	indexHeader = "c2conn index 1\n"
-	indexLimit  = 256 << 20 // bytes; a larger one is ignored
+	indexHeader = "c2conn index 3\n" // another one is not read; the next List writes the index anew
+	indexLimit  = 256 << 20          // bytes; a larger one is ignored
 	recordLimit = 4 << 20
 	recordSize  = 640 // of a usual record, for making room
 )
@@ -130,7 +130,7 @@ func (s *Store) appendIndex(records []byte) {
 
 // refreshIndex makes the index know what List had to parse. It does nothing
 // where another process writes or the directory is read-only.
-func (s *Store) refreshIndex(idx index, files []found, stale []int, entries []Entry) {
+func (s *Store) refreshIndex(idx index, files []found, stale []int, entries []Entry, locked bool) {
 	fresh := 0
 	for _, i := range stale {
 		if entries[i].Err == nil {
@@ -143,11 +143,13 @@ func (s *Store) refreshIndex(idx index, files []found, stale []int, entries []En
 	if fresh == 0 && !rewrite {
 		return
 	}
-	unlock, ok := s.tryLock(s.connections)
-	if !ok {
-		return
+	if !locked {
+		unlock, ok := s.tryLock(s.connections)
+		if !ok {
+			return
+		}
+		defer unlock()
 	}
-	defer unlock()
 	if rewrite {
 		s.rewriteIndex(files, entries)
 		return

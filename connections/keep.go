@@ -157,7 +157,10 @@ func (s *Store) Orphans(ctx context.Context, extra []Ref) ([]Ref, error) {
 		if e.Err != nil {
 			return nil, fmt.Errorf("which secrets are in use cannot be told: %w", e.Err)
 		}
-		used[e.Connection.Credential.Secret], used[e.Connection.Credential.Password] = true, true
+		c := e.Connection
+		for _, r := range []Ref{c.Credential.Secret, c.Credential.Password, c.LegacyAdmin.Password} {
+			used[r] = true
+		}
 	}
 	var orphans []Ref
 	for _, f := range files {

@@ -17,7 +17,10 @@ import (
 // List returns all connections, sorted by name. A file that cannot be used is
 // an Entry with Err and never hides the others. It fails only where the
 // directory itself cannot be read or trusted.
-func (s *Store) List(ctx context.Context) ([]Entry, error) {
+func (s *Store) List(ctx context.Context) ([]Entry, error) { return s.list(ctx, false) }
+
+// list is List for a caller that may hold the lock.
+func (s *Store) list(ctx context.Context, locked bool) ([]Entry, error) {
 	if err := s.checkDirs(s.connections); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
@@ -49,7 +52,7 @@ func (s *Store) List(ctx context.Context) ([]Entry, error) {
 	if err := s.parseAll(ctx, files, stale, entries); err != nil {
 		return nil, err
 	}
-	s.refreshIndex(index, files, stale, entries)
+	s.refreshIndex(index, files, stale, entries, locked)
 	if renaming {
 		if i, err := s.readIntent(); err == nil && i.ID != "" && s.holds(i.To, i.ID) {
 			entries = slices.DeleteFunc(entries, func(e Entry) bool {

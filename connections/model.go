@@ -51,6 +51,10 @@ const (
 	ModeAutomatic = "automatic"
 )
 
+// PermissionsSeed is the set of permissions that the product documents, and nothing
+// else. An empty Registration.Permissions is the recommended set.
+const PermissionsSeed = "seed"
+
 // Connection is a saved profile. It holds no secret, only references to
 // secrets, so its YAML and JSON forms may be shown. Times are UTC, to the
 // second.
@@ -62,10 +66,12 @@ type Connection struct {
 	Location     Location     `yaml:"location" json:"location"`
 	Cloud        string       `yaml:"cloud,omitempty" json:"cloud,omitempty"` // online only: global, usgov, dod, china or user-defined
 	Tenant       Tenant       `yaml:"tenant,omitempty" json:"tenant"`
-	Account      string       `yaml:"account,omitempty" json:"account,omitempty"` // dedicated mailbox or account; UPN on-premises
+	Account      string       `yaml:"account,omitempty" json:"account,omitempty"`       // dedicated mailbox or account; UPN on-premises
+	AccountID    string       `yaml:"account_id,omitempty" json:"account_id,omitempty"` // of the account's user object, GUID; filled in by a verification
 	Registration Registration `yaml:"registration,omitempty" json:"registration"`
 	Credential   Credential   `yaml:"credential,omitempty" json:"credential"`
 	Endpoints    Endpoints    `yaml:"endpoints,omitempty" json:"endpoints"`
+	LegacyAdmin  LegacyAdmin  `yaml:"legacy_admin,omitempty" json:"legacy_admin,omitzero"` // SharePoint Online only
 	Verification Verification `yaml:"verification,omitempty" json:"verification"`
 	Created      time.Time    `yaml:"created,omitempty" json:"created,omitzero"`
 	Updated      time.Time    `yaml:"updated,omitempty" json:"updated,omitzero"`
@@ -80,11 +86,12 @@ type Tenant struct {
 
 // Registration is the Entra ID application of an online connection.
 type Registration struct {
-	Mode      string `yaml:"mode,omitempty" json:"mode,omitempty"`           // manual or automatic
-	ClientID  string `yaml:"client_id,omitempty" json:"client_id,omitempty"` // application (client) id, GUID
-	ObjectID  string `yaml:"object_id,omitempty" json:"object_id,omitempty"` // of the service principal, GUID
-	AppName   string `yaml:"app_name,omitempty" json:"app_name,omitempty"`
-	Catalogue string `yaml:"catalogue,omitempty" json:"catalogue,omitempty"` // version of the permission catalogue, e.g. 2026-11
+	Mode        string `yaml:"mode,omitempty" json:"mode,omitempty"`           // manual or automatic
+	ClientID    string `yaml:"client_id,omitempty" json:"client_id,omitempty"` // application (client) id, GUID
+	ObjectID    string `yaml:"object_id,omitempty" json:"object_id,omitempty"` // of the service principal, GUID
+	AppName     string `yaml:"app_name,omitempty" json:"app_name,omitempty"`
+	Catalogue   string `yaml:"catalogue,omitempty" json:"catalogue,omitempty"`     // version of the permission catalogue, e.g. 2026-11
+	Permissions string `yaml:"permissions,omitempty" json:"permissions,omitempty"` // "" (recommended) or PermissionsSeed
 }
 
 // Credential says how the connection proves who it is. The secret itself is
@@ -107,6 +114,14 @@ type Endpoints struct {
 	PowerShell   string `yaml:"powershell,omitempty" json:"powershell,omitempty"`
 	SharePoint   string `yaml:"sharepoint,omitempty" json:"sharepoint,omitempty"`
 	Admin        string `yaml:"admin,omitempty" json:"admin,omitempty"` // SharePoint admin site or Central Administration
+}
+
+// LegacyAdmin are the credentials of an administrator that older versions of the
+// product signed in to SharePoint Online with. They are kept on request only:
+// Microsoft no longer takes them, so nothing can verify them.
+type LegacyAdmin struct {
+	UPN      string `yaml:"upn,omitempty" json:"upn,omitempty"`
+	Password Ref    `yaml:"password,omitempty" json:"password,omitempty"`
 }
 
 // Verification is what the last verification found.

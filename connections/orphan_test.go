@@ -23,7 +23,7 @@ func TestOrphans(t *testing.T) {
 		return r
 	}
 	lost, young := aged(2*time.Hour), aged(59*time.Minute)
-	key, password, certificate := aged(2*time.Hour), aged(2*time.Hour), aged(2*time.Hour)
+	key, password, legacy, certificate := aged(2*time.Hour), aged(2*time.Hour), aged(2*time.Hour), aged(2*time.Hour)
 	for _, path := range mustGlob(t, s, "identity-*") {
 		if err := os.Chtimes(path, testTime.AddDate(-1, 0, 0), testTime.AddDate(-1, 0, 0)); err != nil {
 			t.Fatal(err)
@@ -33,7 +33,8 @@ func TestOrphans(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := sample("a")
-	c.Credential.Secret, c.Credential.Password = key, password
+	c.Kind, c.Credential.Secret, c.Credential.Password = SharePoint, key, password
+	c.LegacyAdmin = LegacyAdmin{UPN: "spadmin@contoso.com", Password: legacy}
 	if _, err := s.Add(ctx, c); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func TestOrphans(t *testing.T) {
 	if got, err := s.Orphans(ctx, nil); err != nil || !slices.Equal(got, []Ref{certificate}) {
 		t.Errorf("Orphans = %v, %v; want %s", got, err, certificate)
 	}
-	for _, r := range []Ref{young, key, password, certificate} {
+	for _, r := range []Ref{young, key, password, legacy, certificate} {
 		if _, err := s.Secret(ctx, r); err != nil {
 			t.Errorf("%s: %v", r, err)
 		}

@@ -86,7 +86,13 @@ func TestSavedFilesFollowTheSchema(t *testing.T) {
 		"migration source": func(c *Connection) { c.Kind = MigrationSource },
 		"migration-target": func(c *Connection) {
 			c.Kind = MigrationTarget
+			c.AccountID = "44444444-2222-3333-4444-555555555555"
 			c.Credential = Credential{Type: TypeClientSecret, Secret: "exec:pass show 'c2conn'"}
+		},
+		"sharepoint seed": func(c *Connection) {
+			c.Kind, c.Registration.Permissions = SharePoint, PermissionsSeed
+			c.Endpoints = Endpoints{SharePoint: "https://contoso.sharepoint.com", Admin: "https://contoso-admin.sharepoint.com"}
+			c.LegacyAdmin = LegacyAdmin{UPN: "spadmin@contoso.com", Password: "store:01K9Z7ABCDEFGHJKMNPQRSTVWX"}
 		},
 		"on-premises": func(c *Connection) {
 			c.Location, c.Cloud, c.Tenant, c.Registration = OnPremises, "", Tenant{}, Registration{}
@@ -114,6 +120,33 @@ func TestSavedFilesFollowTheSchema(t *testing.T) {
 		text := strings.Replace(designSample, bad, strings.SplitN(bad, ":", 2)[0]+": '!'", 1)
 		if err := schema.Validate(plain(t, []byte(strings.Replace(text, "pass,: '!'", "fine,", 1)))); err == nil {
 			t.Errorf("a wrong %q passes", bad)
+		}
+	}
+}
+
+// The schema refuses what Validate refuses of the newer fields.
+func TestSchemaOfLegacyAdminAndPermissions(t *testing.T) {
+	t.Parallel()
+	schema := schemaOfConnections(t)
+	sharePoint := strings.Replace(designSample, "kind: exchange", "kind: sharepoint", 1)
+	for text, fits := range map[string]bool{
+		sharePoint + "legacy_admin: {upn: a@contoso.com}\n":                         true,
+		sharePoint + "legacy_admin: {upn: a@contoso.com, password: env:PW}\n":       true,
+		sharePoint + "legacy_admin: {password: env:PW}\n":                           false,
+		sharePoint + "legacy_admin: {upn: admin}\n":                                 false,
+		sharePoint + "legacy_admin: {upn: a@contoso.com, password: hunter2}\n":      false,
+		designSample + "legacy_admin: {upn: a@contoso.com}\n":                       false,
+		strings.Replace(sharePoint, "{mode:", "{permissions: seed, mode:", 1):       true,
+		strings.Replace(designSample, "{mode:", "{permissions: seed, mode:", 1):     true,
+		designSample + "account_id: 44444444-2222-3333-4444-555555555555\n":         true,
+		designSample + "account_id: admin\n":                                        false,
+		strings.Replace(sharePoint, "{mode:", "{permissions: everything, mode:", 1): false,
+	} {
+		if err := schema.Validate(plain(t, []byte(text))); (err == nil) != fits {
+			t.Errorf("the schema says %v of\n%s", err, text)
+		}
+		if _, err := ParseConnection("x.yaml", []byte(text)); (err == nil) != fits {
+			t.Errorf("ParseConnection says %v of\n%s", err, text)
 		}
 	}
 }

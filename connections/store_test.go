@@ -1,6 +1,7 @@
 package connections
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -429,6 +430,13 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"", func(c *Connection) { c.Kind = MigrationSource }},
 		{"", func(c *Connection) { c.Kind, c.Account = SharePoint, "" }},
 		{"", func(c *Connection) { c.Credential.Secret = "windows:My/ABCD" }},
+		{"", func(c *Connection) { c.Registration.Permissions = PermissionsSeed }},
+		{"", func(c *Connection) { c.Kind, c.LegacyAdmin = SharePoint, LegacyAdmin{UPN: "a@b", Password: "env:PW"} }},
+		{"legacy_admin", func(c *Connection) { c.LegacyAdmin.UPN = "a@b" }},
+		{"legacy_admin.upn", func(c *Connection) { c.Kind, c.LegacyAdmin.Password = SharePoint, "env:PW" }},
+		{"legacy_admin.upn", func(c *Connection) { c.Kind, c.LegacyAdmin.UPN = SharePoint, "admin" }},
+		{"legacy_admin.password", func(c *Connection) { c.Kind, c.LegacyAdmin = SharePoint, LegacyAdmin{UPN: "a@b", Password: "hunter2"} }},
+		{"registration.permissions", func(c *Connection) { c.Registration.Permissions = "recommended" }},
 		{"schema", func(c *Connection) { c.Schema = 2 }},
 		{"id", func(c *Connection) { c.ID = "1" }},
 		{"name", func(c *Connection) { c.Name = "" }},
@@ -553,5 +561,20 @@ func TestIndexIsDisposable(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("a directory instead")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	// That of the version before: its records have fewer fields.
+	old := bytes.Replace(whole, []byte(indexHeader), []byte("c2conn index 2\n"), 1)
+	if err := os.WriteFile(path, old, fileMode); err != nil {
+		t.Fatal(err)
+	}
+	check("an older form")
+	if now, err := os.ReadFile(path); err != nil || !bytes.HasPrefix(now, []byte(indexHeader)) {
+		t.Errorf("the older form stayed: %q, %v", now[:min(len(now), 20)], err)
+	}
+	if err := os.WriteFile(path, old, fileMode); err != nil {
+		t.Fatal(err)
+	}
 	mustAdd(t, s, "d")
 }

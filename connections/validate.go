@@ -42,13 +42,12 @@ func (c Connection) Validate() error {
 	if !online || c.Kind != SharePoint {
 		v.check(c.Account != "", "account", "is missing; give the dedicated account, for example backup@contoso.com")
 	}
-	if c.Account != "" {
-		user, domain, _ := strings.Cut(c.Account, "@")
-		v.check(user != "" && domain != "" && !strings.ContainsAny(c.Account, " \t"), "account", "must look like name@domain")
-	}
+	v.account("account", c.Account)
+	v.guid("account_id", c.AccountID)
 	v.registration(c.Registration, online)
 	v.credential(c.Credential, online)
 	v.endpoints(c.Endpoints)
+	v.legacyAdmin(c.LegacyAdmin, online && c.Kind == SharePoint)
 	v.verification(c.Verification)
 	return errors.Join(v.errs...)
 }
@@ -65,6 +64,14 @@ func (v *validator) text(field, s string) {
 	v.check(len(s) <= textLimit, field, "is longer than %d bytes", textLimit)
 	v.check(utf8.ValidString(s), field, "is not valid UTF-8 text")
 	v.check(!strings.ContainsFunc(s, hidden), field, "holds invisible or control characters")
+}
+
+func (v *validator) account(field, s string) {
+	if s == "" {
+		return
+	}
+	user, domain, _ := strings.Cut(s, "@")
+	v.check(user != "" && domain != "" && !strings.ContainsAny(s, " \t"), field, "must look like name@domain")
 }
 
 func (v *validator) oneOf(field, s string, allowed ...string) {
@@ -115,6 +122,8 @@ func (v *validator) registration(r Registration, online bool) {
 	v.guid("registration.object_id", r.ObjectID)
 	v.text("registration.app_name", r.AppName)
 	v.text("registration.catalogue", r.Catalogue)
+	v.check(r.Permissions == "" || r.Permissions == PermissionsSeed, "registration.permissions",
+		"must be %s (the documented permissions alone) or be left out (the recommended ones)", PermissionsSeed)
 }
 
 func (v *validator) credential(c Credential, online bool) {
@@ -151,6 +160,17 @@ func (v *validator) endpoints(e Endpoints) {
 		v.check(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil, p.field,
 			"must be an address like https://server.contoso.com/, without a user name or password")
 	}
+}
+
+func (v *validator) legacyAdmin(a LegacyAdmin, allowed bool) {
+	if a == (LegacyAdmin{}) {
+		return
+	}
+	v.check(allowed, "legacy_admin", "only a SharePoint Online connection can have it; leave it out")
+	v.check(a.UPN != "", "legacy_admin.upn", "is missing; a password alone is of no use")
+	v.text("legacy_admin.upn", a.UPN)
+	v.account("legacy_admin.upn", a.UPN)
+	v.ref("legacy_admin.password", a.Password)
 }
 
 func (v *validator) verification(r Verification) {

@@ -26,8 +26,9 @@ func (s *Store) beginConnections(ctx context.Context) (unlock func(), err error)
 
 // Add saves a new connection and returns it with its ID, Schema, Created and
 // Updated filled in. It does not read the other connections, unless c brings
-// its own ID. Errors: ErrExists, those of Validate, *PermissionError,
-// *FullError, *LockedError.
+// its own ID or is a migration target. Errors: ErrExists, *AccountTakenError,
+// that of a damaged file that may be another target of the same mailbox, those of
+// Validate, *PermissionError, *FullError, *LockedError.
 func (s *Store) Add(ctx context.Context, c Connection) (Connection, error) {
 	given := c.ID != ""
 	c.Schema = SchemaVersion
@@ -61,6 +62,9 @@ func (s *Store) Add(ctx context.Context, c Connection) (Connection, error) {
 			return Connection{}, err
 		}
 	}
+	if err := s.checkTarget(ctx, Connection{}, c); err != nil {
+		return Connection{}, err
+	}
 	file := fileName(c.Name)
 	info, err := s.disk.replace(filepath.Join(s.connections, file), s.temps, data)
 	if err != nil {
@@ -84,7 +88,7 @@ func (s *Store) free(name string) error {
 }
 
 func (s *Store) freeID(ctx context.Context, id string) error {
-	entries, err := s.List(ctx)
+	entries, err := s.list(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -98,9 +102,11 @@ func (s *Store) freeID(ctx context.Context, id string) error {
 
 // Update changes a connection, found by name or id, and returns it as saved.
 // change runs while other writers wait, so it must be quick; what it does to
-// ID, Schema, Created and Updated is undone, and a new Name renames. Comments
+// ID, Schema, Created and Updated is undone, a new Name renames, and with a new
+// Account an AccountID that stays as it was is dropped. Comments
 // and unknown fields of the file stay; the previous version is kept. Errors:
-// that of change, ErrNotFound, ErrExists, ErrChanged, those of Validate and Get.
+// that of change, ErrNotFound, ErrExists, ErrChanged, those of Validate and Get;
+// as for Add where it becomes a migration target or changes the mailbox of one.
 func (s *Store) Update(ctx context.Context, nameOrID string, change func(*Connection) error) (Connection, error) {
 	if _, err := s.Get(ctx, nameOrID); err != nil {
 		return Connection{}, err // before anything is created
@@ -119,6 +125,9 @@ func (s *Store) Update(ctx context.Context, nameOrID string, change func(*Connec
 		return Connection{}, err
 	}
 	c.ID, c.Schema, c.Created, c.Updated = was.ID, SchemaVersion, was.Created, s.o.Now()
+	if mailbox(c.Account) != mailbox(was.Account) && c.AccountID == was.AccountID {
+		c.AccountID = "" // that of another account
+	}
 	c = c.normalised()
 	if err := c.Validate(); err != nil {
 		return Connection{}, fmt.Errorf("connection %q: %w", clean(c.Name), err)
@@ -132,6 +141,9 @@ func (s *Store) Update(ctx context.Context, nameOrID string, change func(*Connec
 		if err := s.free(c.Name); err != nil {
 			return Connection{}, err
 		}
+	}
+	if err := s.checkTarget(ctx, was, c); err != nil {
+		return Connection{}, err
 	}
 	info, err := s.write(c.ID, old, to, data)
 	if err != nil {

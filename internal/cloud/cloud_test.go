@@ -32,11 +32,7 @@ func TestBuiltInClouds(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := find(t, strings.ToUpper(test.name))
-			sharePoint, err := c.SharePoint("Contoso.onmicrosoft.com")
-			if err != nil {
-				t.Fatal(err)
-			}
-			admin, err := c.SharePointAdmin("contoso")
+			sharePoint, err := c.ParseSharePoint("Contoso")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,8 +42,8 @@ func TestBuiltInClouds(t *testing.T) {
 				c.GraphScope():               "https://" + test.graph + "/.default",
 				c.ExchangeScope():            "https://" + test.outlook + "/.default",
 				c.EWS():                      "https://" + test.outlook + "/EWS/Exchange.asmx",
-				sharePoint:                   "https://" + test.sharePoint,
-				admin:                        "https://" + strings.Replace(test.sharePoint, "contoso", "contoso-admin", 1),
+				sharePoint.Site:              "https://" + test.sharePoint,
+				sharePoint.Admin:             "https://" + strings.Replace(test.sharePoint, "contoso", "contoso-admin", 1),
 				c.AppOverview(app):           "https://" + test.portal + blade + "Overview/appId/" + app + "/isMSAApp~/false",
 				c.AppPermissions(app):        "https://" + test.portal + blade + "CallAnAPI/appId/" + app + "/isMSAApp~/false",
 				c.AppCredentials(app):        "https://" + test.portal + blade + "Credentials/appId/" + app + "/isMSAApp~/false",
@@ -128,23 +124,6 @@ func TestAllowsWithPorts(t *testing.T) {
 		if c.Allows(bad) {
 			t.Errorf("%s is allowed", bad)
 		}
-	}
-}
-
-func TestSharePointHostOfATenant(t *testing.T) {
-	t.Parallel()
-	china := find(t, China)
-	if got, err := china.SharePoint("contoso.partner.onmschina.cn"); err != nil || got != "https://contoso.sharepoint.cn" {
-		t.Errorf("%s, %v", got, err)
-	}
-	global := find(t, Global)
-	for _, bad := range []string{"", "contoso.com", "contoso.mail.onmicrosoft.com", ".onmicrosoft.com", "a/b", "-x", strings.Repeat("x", 64), "ex\u00e4mple"} {
-		if got, err := global.SharePoint(bad); err == nil {
-			t.Errorf("%q gives %s", bad, got)
-		}
-	}
-	if got, err := (Cloud{Name: "x"}).SharePoint("contoso"); err == nil || !strings.Contains(err.Error(), "sharepoint_suffix") {
-		t.Errorf("%s, %v", got, err)
 	}
 }
 

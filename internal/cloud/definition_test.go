@@ -165,8 +165,8 @@ func FuzzCloudDefinition(f *testing.F) {
 			}
 		}
 		if c.SharePointSuffix != "" {
-			site, err := c.SharePoint("contoso")
-			if err != nil || !c.Allows(site) {
+			site, err := c.ParseSharePoint("contoso")
+			if err != nil || !c.Allows(site.Site) {
 				t.Fatalf("%q of %q: %v", site, c.SharePointSuffix, err)
 			}
 		}

@@ -401,3 +401,33 @@ func TestProxySettings(t *testing.T) {
 		})
 	}
 }
+
+// Whatever the resolver says of it, a name beneath localhost is this computer.
+func TestNamesBeneathLocalhost(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Host) }))
+	srv.Start()
+	t.Cleanup(srv.Close)
+	client, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.CloseIdleConnections)
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(srv.URL, "http://"))
+	for _, name := range []string{"contoso.sharepoint.localhost", "CONTOSO.localhost", "contoso.localhost."} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+name+":"+port+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || string(body) != name+":"+port {
+			t.Errorf("%s: %q, %v", name, body, err)
+		}
+	}
+}
