@@ -19,6 +19,11 @@ type kit struct {
 
 type variable struct{ name, value string }
 
+type secretFile struct {
+	name, variable string
+	data           []byte
+}
+
 // newKit writes the files; all are for the owner's eyes only.
 func newKit(world *sim.World, dir string) (*kit, error) {
 	k := &kit{dir: dir}
@@ -26,10 +31,7 @@ func newKit(world *sim.World, dir string) (*kit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the administrator's token: %w", err)
 	}
-	files := []struct {
-		name, variable string
-		data           []byte
-	}{
+	files := []secretFile{
 		{"client-secret.txt", "SIM_CLIENT_SECRET_FILE", []byte(world.Secret)},
 		{"certificate.pfx", "SIM_CERT_FILE", world.PFX},
 		{"certificate-password.txt", "SIM_CERT_PASSWORD_FILE", []byte(sim.PFXPassword)},
@@ -38,7 +40,15 @@ func newKit(world *sim.World, dir string) (*kit, error) {
 		{"cloud.yaml", "SIM_CLOUD_FILE", world.CloudYAML()},
 	}
 	k.vars = []variable{{"SIM_TENANT_ID", world.TenantID}, {"SIM_TENANT_DOMAIN", world.TenantDomain}, {"SIM_CLIENT_ID", world.ClientID}, {"SIM_MAILBOX", world.Mailbox},
-		{"SIM_LOGIN_URL", world.LoginURL()}, {"SIM_GRAPH_URL", world.GraphURL()}, {"SIM_OUTLOOK_URL", world.OutlookURL()}}
+		{"SIM_LOGIN_URL", world.LoginURL()}, {"SIM_GRAPH_URL", world.GraphURL()}, {"SIM_OUTLOOK_URL", world.OutlookURL()}, {"SIM_SHAREPOINT_URL", world.SharePointSite()}}
+	for _, of := range []struct{ kind, app string }{{"SHAREPOINT", sim.AppSharePoint}, {"SOURCE", sim.AppMigrationSource}, {"TARGET", sim.AppMigrationTarget}} {
+		app, ok := world.App(of.app)
+		if !ok {
+			return nil, fmt.Errorf("the tenant has no application %q", of.app)
+		}
+		k.vars = append(k.vars, variable{"SIM_" + of.kind + "_CLIENT_ID", app.ClientID})
+		files = append(files, secretFile{of.app + "-secret.txt", "SIM_" + of.kind + "_SECRET_FILE", []byte(app.Secret)})
+	}
 	for _, f := range files {
 		path := filepath.Join(dir, f.name)
 		if err := os.WriteFile(path, f.data, 0o600); err != nil {

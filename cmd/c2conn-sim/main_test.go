@@ -69,7 +69,7 @@ func TestFaultsAreALineEach(t *testing.T) {
 func TestRunEnvironment(t *testing.T) {
 	t.Parallel()
 	needShell(t)
-	const script = `cat; echo; env | grep -E '^(SIM_|C2CONN_)'; for f in "$SIM_CLIENT_SECRET_FILE" "$SIM_CERT_FILE" "$SIM_CERT_PASSWORD_FILE" "$SIM_ADMIN_TOKEN_FILE" "$SIM_CA_FILE" "$C2CONN_HOME/clouds/sim.yaml"; do ls -l "$f"; done; exit 7`
+	const script = `cat; echo; env | grep -E '^(SIM_|C2CONN_)'; for f in "$SIM_CLIENT_SECRET_FILE" "$SIM_CERT_FILE" "$SIM_CERT_PASSWORD_FILE" "$SIM_ADMIN_TOKEN_FILE" "$SIM_CA_FILE" "$C2CONN_HOME/clouds/sim.yaml" "$SIM_SHAREPOINT_SECRET_FILE" "$SIM_SOURCE_SECRET_FILE" "$SIM_TARGET_SECRET_FILE"; do ls -l "$f"; done; exit 7`
 	code, out, errs := start(t, []string{"SIM_MAILBOX=overwritten@example.com"}, "run", "--", "sh", "-c", script)
 	if code != 7 || errs != "" {
 		t.Fatalf("code %d: %s", code, errs)
@@ -84,11 +84,11 @@ func TestRunEnvironment(t *testing.T) {
 			private++
 		}
 	}
-	if private != 6 || !strings.HasPrefix(out, "input\n") {
+	if private != 9 || !strings.HasPrefix(out, "input\n") {
 		t.Errorf("%d private files\n%s", private, out)
 	}
 	for _, name := range []string{"C2CONN_HOME", "C2CONN_CLOUD", "C2CONN_IDENTITY_FILE", "SIM_TENANT_ID", "SIM_TENANT_DOMAIN", "SIM_CLIENT_ID", "SIM_CLIENT_SECRET_FILE", "SIM_CERT_FILE",
-		"SIM_CERT_PASSWORD_FILE", "SIM_MAILBOX", "SIM_CA_FILE"} {
+		"SIM_CERT_PASSWORD_FILE", "SIM_MAILBOX", "SIM_CA_FILE", "SIM_SHAREPOINT_URL", "SIM_SHAREPOINT_CLIENT_ID", "SIM_SOURCE_CLIENT_ID", "SIM_TARGET_CLIENT_ID"} {
 		if vars[name] == "" {
 			t.Errorf("%s is missing", name)
 		}
@@ -140,7 +140,7 @@ func TestDump(t *testing.T) {
 		t.Fatal(err)
 	}
 	var dump map[string][]map[string]any
-	if err := json.Unmarshal(data, &dump); err != nil || len(dump["applications"]) != 13 || len(dump["service_principals"]) != 12 || len(dump["assignments"]) == 0 || dump["deleted"] == nil {
+	if err := json.Unmarshal(data, &dump); err != nil || len(dump["applications"]) != 16 || len(dump["service_principals"]) != 15 || len(dump["assignments"]) == 0 || dump["deleted"] == nil {
 		t.Errorf("%v %.300s", err, data)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -226,7 +226,7 @@ func TestServe(t *testing.T) {
 			t.Errorf("code %d", code)
 		}
 		text := out.String()
-		for _, want := range []string{"Contoso (simulated) is running", "export SIM_CA_FILE='", "c2conn new exchange --manual", "127.0.0.1 graph.microsoft.com", "Directory (tenant) ID", "has ended"} {
+		for _, want := range []string{"Contoso (simulated) is running", "export SIM_CA_FILE='", "c2conn new exchange --manual", "127.0.0.1 graph.microsoft.com", "127.0.0.1 contoso-admin.sharepoint.com", "Directory (tenant) ID", "has ended"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%q is missing in\n%s", want, text)
 			}

@@ -57,8 +57,8 @@ func Main(ctx context.Context, p Process) int {
 func newRoot(p Process) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "c2conn-sim",
-		Short:         "A simulated Microsoft 365 tenant: Entra ID, Microsoft Graph and Exchange Web Services",
-		Long:          "A simulated Microsoft 365 tenant: Entra ID, Microsoft Graph and Exchange Web Services\nover real TLS, on this machine only, with faults that can be switched on by name.",
+		Short:         "A simulated Microsoft 365 tenant: Entra ID, Microsoft Graph, Exchange Web Services and SharePoint",
+		Long:          "A simulated Microsoft 365 tenant: Entra ID, Microsoft Graph, Exchange Web Services and\nSharePoint Online over real TLS, on this machine only, with faults that can be switched on by name.",
 		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

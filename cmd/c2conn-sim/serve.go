@@ -73,7 +73,8 @@ func welcome(world *sim.World, k *kit, flags serveFlags) string {
 	line("%s is running. Press Ctrl-C to end it.\n", sim.TenantName)
 	line("  Entra ID           %s", world.LoginURL())
 	line("  Microsoft Graph    %s", world.GraphURL())
-	line("  Exchange Online    %s/EWS/Exchange.asmx\n", world.OutlookURL())
+	line("  Exchange Online    %s/EWS/Exchange.asmx", world.OutlookURL())
+	line("  SharePoint Online  %s   (admin centre: %s)\n", world.SharePointSite(), world.SharePointAdmin())
 	line("  Directory (tenant) ID      %s   (or %s)", world.TenantID, world.TenantDomain)
 	line("  Application (client) ID    %s", world.ClientID)
 	line("  Dedicated account          %s", world.Mailbox)
@@ -92,6 +93,9 @@ func welcome(world *sim.World, k *kit, flags serveFlags) string {
 			if !strings.HasPrefix(name, "*") {
 				line("%s %s", host, name)
 			}
+		}
+		for _, name := range world.SharePointHosts() {
+			line("%s %s", host, name)
 		}
 	}
 	line("\nOther applications of the tenant:\n")

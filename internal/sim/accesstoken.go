@@ -122,8 +122,11 @@ func (w *World) rolesFor(r *request, client, resource *servicePrincipal) []strin
 	if f := w.faults.get("superfluous-role"); f != nil {
 		for _, name := range f.words {
 			home := GraphAppID
-			if _, ok := appRoleIDs()[ExchangeAppID][name]; ok {
-				home = ExchangeAppID
+			for _, other := range []string{ExchangeAppID, SharePointAppID} {
+				_, here := appRoleIDs()[home][name]
+				if _, ok := appRoleIDs()[other][name]; ok && !here {
+					home = other
+				}
 			}
 			if home == resource.AppID && !slices.Contains(roles, name) {
 				roles = append(roles, name)
@@ -203,7 +206,7 @@ func (w *World) audienceIs(r *request, audience, appID string) bool {
 		return false
 	}
 	u, err := url.Parse(audience)
-	if err != nil {
+	if err != nil || appID == SharePointAppID && !isSameHost(audience, r.Host) {
 		return false
 	}
 	_, where, public := serviceOfHost(u.Host)

@@ -27,7 +27,7 @@ func (w *World) before(r *request) *answer {
 		return a
 	case at("empty") != nil:
 		return newAnswer(http.StatusOK, contentTypeOf(r.service), nil)
-	case at("login-down") != nil, at("graph-down") != nil, at("outlook-down") != nil:
+	case at("login-down") != nil, at("graph-down") != nil, at("outlook-down") != nil, at("sharepoint-down") != nil:
 		return w.unavailable(r)
 	}
 	if f := at("unavailable"); f != nil && f.take(path) {
@@ -224,6 +224,12 @@ func poison(v any, key string) any {
 		for k := range x {
 			x[k] = poison(x[k], k)
 		}
+		if text, ok := x["Value"].(string); ok && x["Key"] == "Title" { // a cell of SharePoint's search
+			x["Value"] = hostileJSON(text)
+		}
+		if text, ok := x["value"].(string); ok && x["lang"] != nil { // the text of an error of SharePoint's
+			x["value"] = hostileJSON(text)
+		}
 	case []any:
 		for i := range x {
 			x[i] = poison(x[i], key)
@@ -231,7 +237,8 @@ func poison(v any, key string) any {
 	case string:
 		switch key {
 		case "displayName", "appDisplayName", "principalDisplayName", "resourceDisplayName", "description", "message", "error_description", "givenName", "surname",
-			"jobTitle", "city", "street", "suberror", "businessPhones", "technicalNotificationMails", "mailNickname", "timeZone", "notes", "tags":
+			"jobTitle", "city", "street", "suberror", "businessPhones", "technicalNotificationMails", "mailNickname", "timeZone", "notes", "tags",
+			"Title", "ErrorMessage":
 			return hostileJSON(x)
 		}
 	}

@@ -14,8 +14,7 @@ func (w *World) CloudYAML() []byte {
 		public := sites()[0]
 		login, graph, outlook, suffix = "https://"+public.login[0], "https://"+public.graph, "https://"+public.outlook[0], public.sharepoint
 	} else {
-		_, port, _ := strings.Cut(strings.TrimPrefix(w.SharePointURL(), "https://"), ":")
-		suffix = "sharepoint.localhost:" + port
+		suffix = w.ownSuffix()
 	}
 	var b strings.Builder
 	b.WriteString("# A simulated Microsoft 365 tenant, made by c2conn-sim. Good as long as it runs.\n")

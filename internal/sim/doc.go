@@ -1,5 +1,5 @@
-// Package sim is a simulated Microsoft 365 tenant: Entra ID, Microsoft Graph
-// and Exchange Online's EWS over real TLS on loopback.
+// Package sim is a simulated Microsoft 365 tenant: Entra ID, Microsoft Graph,
+// Exchange Online's EWS and SharePoint Online over real TLS on loopback.
 //
 // It hides how those services decide: which application may sign in, what a
 // token holds, which role opens which door, what a refusal looks like. It is

@@ -140,6 +140,7 @@ func (w *World) ewsCall(r *request, claims accessClaims) *answer {
 		return named("ews blocked", a)
 	}
 	call, fault := parseEWS(r.body)
+	call.routing = routing{anchor: r.Header.Get("X-AnchorMailbox"), mailbox: r.Header.Get("X-PublicFolderMailbox")}
 	name := "ews " + call.operation
 	if fault != nil {
 		return named("ews invalid", w.soapFault(*fault))

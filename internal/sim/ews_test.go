@@ -26,7 +26,7 @@ func TestEWSAnswers(t *testing.T) {
 		"archive":                  {admin(`<t:DistinguishedFolderId Id="archiveinbox"/>`), 200, "NoError", "Inbox"},
 		"no archive":               {soapBody("SmtpAddress", "alex.wilber@contoso.com", `<t:DistinguishedFolderId Id="archiveinbox"/>`), 200, "ErrorFolderNotFound", ""},
 		"not there":                {admin(`<t:DistinguishedFolderId Id="conflicts"/>`), 200, "ErrorFolderNotFound", "The specified folder could not be found in the store."},
-		"public folders":           {admin(`<t:DistinguishedFolderId Id="publicfoldersroot"/>`), 200, "ErrorNoPublicFolderServerAvailable", ""},
+		"public folders":           {admin(`<t:DistinguishedFolderId Id="publicfoldersroot"/>`), 200, "NoError", "<t:DisplayName>IPM_SUBTREE</t:DisplayName>"},
 		"no such name":             {admin(`<t:DistinguishedFolderId Id="nonsense"/>`), 500, "ErrorSchemaValidation", ""},
 		"own mailbox named":        {admin(`<t:DistinguishedFolderId Id="inbox"><t:Mailbox><t:EmailAddress>` + sim.Mailbox + `</t:EmailAddress></t:Mailbox></t:DistinguishedFolderId>`), 200, "NoError", ""},
 		"other mailbox":            {admin(`<t:DistinguishedFolderId Id="inbox"><t:Mailbox><t:EmailAddress>support@contoso.com</t:EmailAddress></t:Mailbox></t:DistinguishedFolderId>`), 200, "ErrorAccessDenied", ""},
@@ -129,23 +129,5 @@ func TestEWSDoor(t *testing.T) {
 	}
 	if r := send(t, w.Client(), http.MethodPost, w.OutlookURL()+"/mapi", body, bearer); r.status != http.StatusNotFound {
 		t.Errorf("path: %d", r.status)
-	}
-}
-
-func TestSharePointDoor(t *testing.T) {
-	t.Parallel()
-	w := start(t)
-	app, _ := w.App(sim.AppSharePoint)
-	site := "https://contoso.sharepoint.com"
-	byCertificate := ask(t, w, site+"/.default", withAssertion(t, w, app, nil)).json(t)["access_token"].(string)
-	for raw, want := range map[string]string{
-		token(t, w, sim.AppSharePoint, site):         "Unsupported app only token.",
-		token(t, w, sim.AppSharePoint, w.GraphURL()): "Invalid issuer or signature.",
-		byCertificate: "404 FILE NOT FOUND",
-	} {
-		r := send(t, w.PublicClient(), http.MethodGet, site+"/_api/web", "", map[string]string{"Authorization": "Bearer " + raw})
-		if !strings.Contains(r.body, want) {
-			t.Errorf("%d %s, want %s", r.status, r.body, want)
-		}
 	}
 }

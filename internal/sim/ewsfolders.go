@@ -63,11 +63,17 @@ func (m *mailbox) folder(id string) (folder, bool) {
 
 // folderKey is the opaque id of a folder: it names mailbox and folder.
 func folderKey(u *user, id string) string {
+	if strings.HasPrefix(id, "public") {
+		return publicKey(id)
+	}
 	return "AAMk" + base64.StdEncoding.EncodeToString([]byte(u.ID+"|"+id))
 }
 
 // folderByKey reads an opaque id back.
 func folderByKey(u *user, key string) (id string, malformed, mine bool) {
+	if key == publicKey(publicRootID) {
+		return publicRootID, false, true
+	}
 	rest, ok := strings.CutPrefix(key, "AAMk")
 	raw, err := base64.StdEncoding.DecodeString(rest)
 	owner, id, found := strings.Cut(string(raw), "|")
@@ -81,7 +87,7 @@ func folderByKey(u *user, key string) (id string, malformed, mine bool) {
 func (w *World) ewsOperation(call ewsCall, owner *user) (string, *soapFault) {
 	switch call.operation {
 	case "GetFolder":
-		return w.getFolder(call.body, owner)
+		return w.getFolder(call, owner)
 	case "ConvertId":
 		return w.convertID(call.body, owner)
 	case "ResolveNames":
@@ -135,7 +141,8 @@ func (s folderShape) wants(uri string) bool {
 	return s.base == "AllProperties" && uri != "folder:PermissionSet" || s.base == "Default" && standard || slices.Contains(s.extra, uri)
 }
 
-func (w *World) getFolder(op *node, owner *user) (string, *soapFault) {
+func (w *World) getFolder(call ewsCall, owner *user) (string, *soapFault) {
+	op := call.body
 	if len(op.children) != 2 || !op.children[0].is(messagesNS, "FolderShape") || !op.children[1].is(messagesNS, "FolderIds") || len(op.children[1].children) == 0 {
 		return "", violation(op, "GetFolder must hold FolderShape and FolderIds.")
 	}
@@ -146,7 +153,7 @@ func (w *World) getFolder(op *node, owner *user) (string, *soapFault) {
 	var b strings.Builder
 	b.WriteString(`<m:GetFolderResponse xmlns:m="` + messagesNS + `" xmlns:t="` + typesNS + `"><m:ResponseMessages>`)
 	for _, id := range op.children[1].children {
-		message, fault := w.folderMessage(id, shape, owner)
+		message, fault := w.folderMessage(id, shape, call.routing, owner)
 		if fault != nil {
 			return "", fault
 		}
@@ -157,7 +164,7 @@ func (w *World) getFolder(op *node, owner *user) (string, *soapFault) {
 }
 
 // folderMessage answers one folder id of a request.
-func (w *World) folderMessage(id *node, shape folderShape, owner *user) (string, *soapFault) {
+func (w *World) folderMessage(id *node, shape folderShape, route routing, owner *user) (string, *soapFault) {
 	failed := func(code string) (string, *soapFault) {
 		return w.errorMessage("GetFolderResponseMessage", code, `<m:Folders/>`), nil
 	}
@@ -174,13 +181,12 @@ func (w *World) folderMessage(id *node, shape folderShape, owner *user) (string,
 		if !slices.Contains(distinguishedIDs(), name) {
 			return "", violation(id, "The value '"+name+"' is no distinguished folder.")
 		}
-		if len(id.children) > 0 {
+		if len(id.children) > 0 && name == publicRootID {
+			return failed("ErrorInvalidOperation") // it belongs to no mailbox
+		} else if len(id.children) > 0 {
 			if code := w.otherMailbox(id.children[0], owner); code != "" {
 				return failed(code)
 			}
-		}
-		if name == "publicfoldersroot" {
-			return failed("ErrorNoPublicFolderServerAvailable") // the tenant has none
 		}
 	case id.is(typesNS, "FolderId"):
 		key, malformed, mine := folderByKey(owner, id.attrs["Id"])
@@ -194,11 +200,17 @@ func (w *World) folderMessage(id *node, shape folderShape, owner *user) (string,
 	default:
 		return "", unexpected(id)
 	}
+	rights := access{effective: effectiveRights()} // the owner of a mailbox may do everything
 	f, ok := owner.mailbox.folder(name)
-	if !ok {
+	if name == publicRootID {
+		var code string
+		if f, rights, code = w.publicRoot(route, owner); code != "" {
+			return failed(code)
+		}
+	} else if !ok {
 		return failed("ErrorFolderNotFound")
 	}
-	return `<m:GetFolderResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode><m:Folders>` + w.folderXML(owner, name, f, shape) + `</m:Folders></m:GetFolderResponseMessage>`, nil
+	return `<m:GetFolderResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode><m:Folders>` + w.folderXML(owner, name, f, shape, rights) + `</m:Folders></m:GetFolderResponseMessage>`, nil
 }
 
 // otherMailbox judges the Mailbox inside a DistinguishedFolderId: the
@@ -225,7 +237,7 @@ func (w *World) errorMessage(element, code, rest string) string {
 		`</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>` + rest + `</m:` + element + `>`
 }
 
-func (w *World) folderXML(u *user, id string, f folder, shape folderShape) string {
+func (w *World) folderXML(u *user, id string, f folder, shape folderShape, rights access) string {
 	element := map[string]string{"IPF.Appointment": "CalendarFolder", "IPF.Contact": "ContactsFolder", "IPF.Task": "TasksFolder"}[f.class]
 	if id == "searchfolders" || element == "" {
 		element = "Folder"
@@ -246,15 +258,18 @@ func (w *World) folderXML(u *user, id string, f folder, shape folderShape) strin
 	tag("folder:DisplayName", "DisplayName", w.human(f.name))
 	tag("folder:TotalCount", "TotalCount", strconv.Itoa(f.total))
 	tag("folder:ChildFolderCount", "ChildFolderCount", strconv.Itoa(f.children))
-	if shape.wants("folder:EffectiveRights") {
+	if shape.wants("folder:EffectiveRights") && rights.effective != nil {
 		b.WriteString(`<t:EffectiveRights>`)
-		for _, right := range strings.Fields("CreateAssociated CreateContents CreateHierarchy Delete Modify Read ViewPrivateItems") {
-			fmt.Fprintf(&b, "<t:%s>true</t:%s>", right, right)
+		for _, right := range effectiveRights() {
+			fmt.Fprintf(&b, "<t:%s>%t</t:%s>", right, slices.Contains(rights.effective, right), right)
 		}
 		b.WriteString(`</t:EffectiveRights>`)
 	}
 	if slices.Contains(distinguishedIDs(), id) {
 		tag("folder:DistinguishedFolderId", "DistinguishedFolderId", id)
+	}
+	if shape.wants("folder:PermissionSet") {
+		b.WriteString(rights.permissions)
 	}
 	if element == "Folder" || element == "TasksFolder" {
 		tag("folder:UnreadCount", "UnreadCount", strconv.Itoa(f.unread))

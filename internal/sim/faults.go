@@ -47,12 +47,13 @@ func Faults() []Fault {
 
 func faultKinds() []faultKind {
 	login, graph, outlook := []service{serviceLogin}, []service{serviceGraph}, []service{serviceOutlook}
-	api := []service{serviceGraph, serviceOutlook}
+	api := []service{serviceGraph, serviceOutlook, serviceSharePoint}
 	all := services()
 	kind := func(name, args, help string, on []service) faultKind {
 		return faultKind{Fault: Fault{name, args, help}, on: on}
 	}
 	times := func(k faultKind, count int, wait time.Duration) faultKind { k.count, k.wait = count, wait; return k }
+	known := func(k faultKind, is func(word string) bool) faultKind { k.known = is; return k }
 	words := func(k faultKind, w ...string) faultKind { k.words = w; return k }
 	busy := "[WAIT][,TIMES]," + scopeArg
 	return append(signInFaults(), []faultKind{ // see accounts.go
@@ -82,7 +83,7 @@ func faultKinds() []faultKind {
 		kind("huge", "[MEGABYTES],"+scopeArg, "answers of 64 MB", all),
 		kind("deep-xml", "", "EWS answers with elements nested 100,000 deep", outlook),
 		kind("xml-bomb", "", "EWS answers with entities that grow a billionfold", outlook),
-		kind("deep-json", scopeArg, "JSON answers with arrays nested 100,000 deep", []service{serviceLogin, serviceGraph}),
+		kind("deep-json", scopeArg, "JSON answers with arrays nested 100,000 deep", []service{serviceLogin, serviceGraph, serviceSharePoint}),
 		// TLS.
 		kind("tls-untrusted", "", "certificates of an authority that nobody trusts", all),
 		kind("tls-expired", "", "an expired server certificate", all),
@@ -130,6 +131,15 @@ func faultKinds() []faultKind {
 		kind("quota", "", "403 Directory_QuotaExceeded for new applications", graph),
 		words(kind("resource-missing", "[exchange|sharepoint|APPID]…", "the tenant has no service principal of Exchange Online, or of the service named", graph), "exchange"),
 		kind("write-denied", "[SEGMENT]…", "403 Authorization_RequestDenied for every write, or for those whose method and path hold a segment", graph),
+		// SharePoint Online.
+		known(words(kind("sites", "N", "the tenant has N site collections instead of 60", []service{serviceGraph, serviceSharePoint})), func(word string) bool { return atoi(word) > 0 && atoi(word) <= 200_000 }),
+		kind("multi-geo", "", "the tenant has satellite locations: contosoeur and contosoapc", []service{serviceGraph, serviceSharePoint}),
+		kind("sharepoint-down", "", "SharePoint answers 503, always; so does Graph for sites", []service{serviceSharePoint}),
+		kind("sharepoint-denied", "", "403 System.UnauthorizedAccessException for every site", []service{serviceSharePoint}),
+		kind("no-sharepoint", "", "the tenant has no SharePoint Online (AADSTS500011, 404; Graph: no SPO license)", all),
+		words(kind("site-locked", "[403|423]", "the root site is locked: 423", []service{serviceSharePoint}), "423"),
+		kind("admin-denied", "", "the admin centre refuses: System.UnauthorizedAccessException", []service{serviceSharePoint}),
+		kind("tenant-renamed", "", "the tenant is called contosogroup in SharePoint now; the old hosts answer 308", []service{serviceGraph, serviceSharePoint}),
 		kind("ews-not-listed", "", "new applications are not put into EwsAllowedAppIDs: EWS answers 403 to them", outlook),
 		// EWS.
 		kind("ews-blocked", "", "403: the client id is not in EwsAllowedAppIDs", outlook),
@@ -143,6 +153,10 @@ func faultKinds() []faultKind {
 		kind("ews-access-denied", "", "ErrorAccessDenied as a response message with status 200", outlook),
 		kind("ews-fault", "CODE", "a SOAP fault with this response code", outlook),
 		kind("ews-error", "CODE", "a response message with this response code and status 200", outlook),
+		kind("public-folders-none", "", "the tenant has no public folders (ErrorNoPublicFolderServerAvailable)", outlook),
+		kind("public-folders-not-owner", "", "nobody owns the root of the public folders", outlook),
+		kind("public-folders-rights-unknown", "", "the root tells neither EffectiveRights nor PermissionSet", outlook),
+		kind("public-folders-error", "CODE", "opening the root fails with this response code", outlook),
 	}...)
 }
 

@@ -410,6 +410,8 @@ func TestFaults(t *testing.T) {
 	checked := map[string]bool{}
 	checks := faultChecks()
 	maps.Copy(checks, signInFaultChecks())
+	maps.Copy(checks, publicFolderChecks())
+	maps.Copy(checks, sharePointFaultChecks())
 	for spec, check := range checks {
 		name, _, _ := strings.Cut(spec, "=")
 		checked[name] = true
@@ -457,7 +459,7 @@ func TestFaultArguments(t *testing.T) {
 	t.Parallel()
 	for spec, good := range map[string]bool{
 		"throttle": true, "throttle=250ms": true, "throttle=3,graph": true, "throttle=outlook,1s,1": true, "missing-role=A,B": true, "login-error=53003": true, "clock-skew=2h": true,
-		"nonsense": false, "": false, "throttle=": false, "ews-blocked=1": false, "login-error": false, "throttle=5 parsecs": false, "slow=1x": false,
+		"nonsense": false, "": false, "throttle=": false, "ews-blocked=1": false, "sites=5000": true, "sites=0": false, "sites=many": false, "sites": false, "login-error": false, "throttle=5 parsecs": false, "slow=1x": false,
 		"user-role=none": true, "user-role=Global Reader,exchangeadministrator": true, "user-role=f2ef992c-3afb-46b9-b7cf-a126ee74c451": true, "user-role=Nonsense": false, "user-role=Global Reader,Nonsense": false,
 	} {
 		_, err := sim.Start(sim.Options{Now: time.Now, Keys: sharedKeys(), Listen: "nowhere", Faults: []string{spec}})
@@ -543,7 +545,7 @@ func TestWorlds(t *testing.T) {
 	if r := send(t, one.PublicClient(), http.MethodGet, "https://graph.microsoft.com/v1.0/organization", "", bearer); r.status != 401 {
 		t.Errorf("a token of another cloud: %d", r.status)
 	}
-	for path, status := range map[string]int{"/v1.0/users": 401, "/EWS/Exchange.asmx": 401, "/_api/web": 401, "/common/v2.0/.well-known/openid-configuration": 200} {
+	for path, status := range map[string]int{"/v1.0/users": 401, "/EWS/Exchange.asmx": 401, "/_api/web": 404, "/common/v2.0/.well-known/openid-configuration": 200} {
 		if r := get(t, one, one.LoginURL()+path); r.status != status {
 			t.Errorf("%s: %d", path, r.status)
 		}

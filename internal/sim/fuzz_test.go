@@ -39,6 +39,7 @@ func FuzzSOAP(f *testing.F) {
 	f.Add([]byte(head + `<s:Body><m:ConvertId DestinationFormat="EntryId"><m:SourceIds><t:AlternateId Id="D" Format="EwsId" Mailbox="D"/></m:SourceIds></m:ConvertId></s:Body></s:Envelope>`))
 	f.Add([]byte(head + `<s:Body><m:ResolveNames ReturnFullContactData="true"><m:UnresolvedEntry>a</m:UnresolvedEntry></m:ResolveNames></s:Body></s:Envelope>`))
 	f.Add([]byte(head + `<s:Body><m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="folder:DisplayName"/></t:AdditionalProperties></m:FolderShape><m:FolderIds><t:FolderId Id="AAMkfHw="/></m:FolderIds></m:GetFolder></s:Body></s:Envelope>`))
+	f.Add([]byte(head + `<s:Body><m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="folder:EffectiveRights"/><t:FieldURI FieldURI="folder:PermissionSet"/></t:AdditionalProperties></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="publicfoldersroot"/></m:FolderIds></m:GetFolder></s:Body></s:Envelope>`))
 	f.Add([]byte(strings.Repeat("<a>", 100)))
 	f.Add([]byte(`<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>`))
 	f.Add([]byte("\xef\xbb\xbf<a/>"))
@@ -48,6 +49,7 @@ func FuzzSOAP(f *testing.F) {
 	w.dir = &directory{users: []*user{owner}}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		call, fault := parseEWS(data)
+		call.routing.anchor = "admin@contoso.com"
 		out := ""
 		if fault == nil {
 			out, fault = w.ewsOperation(call, owner)

@@ -123,6 +123,9 @@ func graphRoutes() map[string]graphHandler {
 		"DELETE /directory/deleteditems/{id}":                          (*World).purgeDeleted,
 		"POST /directory/deleteditems/{id}/restore":                    (*World).restoreDeleted,
 		"GET /policies/defaultappmanagementpolicy":                     (*World).appPolicy,
+		"GET /sites":                 (*World).listSites,
+		"GET /sites/{id}":            (*World).getSite,
+		"GET /sites/getallsites":     (*World).allSites,
 		"GET /me":                    (*World).me,
 		"GET /me/mailboxsettings":    (*World).myMailboxSettings,
 		"GET /me/memberof":           (*World).myMemberships,
@@ -195,6 +198,9 @@ func allowed(held, wanted []string) bool {
 func (r *request) denied(template string) *answer {
 	if strings.Contains(template, "mailboxsettings") {
 		return r.graphError(http.StatusForbidden, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+	}
+	if strings.HasPrefix(template, "/sites") {
+		return r.graphError(http.StatusForbidden, "accessDenied", "Access denied")
 	}
 	return r.graphError(http.StatusForbidden, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 }
@@ -309,13 +315,30 @@ func graphTemplate(path string) (template string, keys []string, ok bool) {
 	collections := []string{"users", "groups", "organization", "domains", "applications", "serviceprincipals", "approleassignments", "approleassignedto", "directoryroles",
 		"sites", "deleteditems"}
 	takesKey := false
-	for raw := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
+	raws := strings.Split(strings.Trim(path, "/"), "/")
+	for i := 0; i < len(raws); i++ {
+		raw := raws[i]
 		segment, err := url.PathUnescape(raw)
 		if err != nil {
 			return "", nil, false
 		}
 		if strings.EqualFold(segment, "myorganization") && template == "" {
 			continue
+		}
+		segment = strings.TrimSuffix(segment, "()") // of a function without parameters
+		if takesKey && strings.EqualFold(template, "/sites") {
+			if strings.EqualFold(strings.TrimPrefix(strings.ToLower(segment), graphNamespace), "getAllSites") {
+				template, takesKey = template+"/getAllSites", false
+				continue
+			}
+			for more := strings.HasSuffix(segment, ":"); more && i+1 < len(raws); more = !strings.HasSuffix(segment, ":") {
+				i++ // HOST:/PATH goes on up to the next colon
+				next, err := url.PathUnescape(raws[i])
+				if err != nil {
+					return "", nil, false
+				}
+				segment += "/" + next
+			}
 		}
 		cast := len(segment) > len(graphNamespace) && strings.EqualFold(segment[:len(graphNamespace)], graphNamespace)
 		if takesKey && !cast {

@@ -53,6 +53,7 @@ func shapes() map[string]shape {
 				"resourceSpecificApplicationPermissions", "servicePrincipalNames", "tags"}},
 		"appRoleAssignment": {kind: "appRoleAssignment", set: "appRoleAssignments", paged: true, filterable: []string{"resourceId", "principalId"}},
 		"directoryRole":     {kind: "directoryRole", set: "directoryRoles", filterable: []string{"displayName", "roleTemplateId"}},
+		"site":              {kind: "site", set: "sites", filterable: []string{"id", "createdDateTime", "displayName", "isPersonalSite", "name", "webUrl"}},
 		"mailboxSettings":   {kind: "mailboxSettings", set: "mailboxSettings"},
 	}
 }

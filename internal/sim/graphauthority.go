@@ -31,9 +31,20 @@ func (c graphCall) mayEnter(route string) bool {
 		if route == "POST /applications/{id}/addkey" || route == "POST /applications/{id}/removekey" {
 			return true
 		}
-		return allowed(c.who.Roles, doors()[route])
+		return allowed(withIncluded(c.who.Roles), doors()[route])
 	}
-	return allowed(strings.Fields(c.who.Scope), scopeDoors()[route])
+	return allowed(withIncluded(strings.Fields(c.who.Scope)), scopeDoors()[route])
+}
+
+// withIncluded adds what the highest permissions for sites include: the tables of
+// the methods name the lower ones only.
+//
+// Source: learn.microsoft.com/graph/permissions-reference, Sites.FullControl.All.
+func withIncluded(held []string) []string {
+	if allowed(held, []string{"Sites.FullControl.All", "Sites.Manage.All"}) {
+		return append(slices.Clone(held), "Sites.ReadWrite.All")
+	}
+	return held
 }
 
 // identified refuses an application that the replica does not know (yet).

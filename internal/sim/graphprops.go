@@ -43,7 +43,9 @@ func graphProperties(kind string) []string {
 			"preferredTokenSigningKeyThumbprint replyUrls resourceSpecificApplicationPermissions samlSingleSignOnSettings servicePrincipalNames " +
 			"servicePrincipalType signInAudience tags tokenEncryptionKeyId verifiedPublisher",
 		"appRoleAssignment": "id deletedDateTime appRoleId createdDateTime principalDisplayName principalId principalType resourceDisplayName resourceId",
-		"directoryRole":     "id deletedDateTime description displayName roleTemplateId",
-		"mailboxSettings":   "archiveFolder automaticRepliesSetting dateFormat delegateMeetingMessageDeliveryOptions language timeFormat timeZone userPurpose workingHours",
+		"site": "id createdBy createdDateTime description eTag lastModifiedBy lastModifiedDateTime name parentReference webUrl displayName error isPersonalSite root " +
+			"sharepointIds siteCollection",
+		"directoryRole":   "id deletedDateTime description displayName roleTemplateId",
+		"mailboxSettings": "archiveFolder automaticRepliesSetting dateFormat delegateMeetingMessageDeliveryOptions language timeFormat timeZone userPurpose workingHours",
 	}[kind])
 }

@@ -21,6 +21,7 @@ type graphQuery struct {
 	descending bool // descending
 	unknown    string
 	rawTop     string
+	where      string // the filter as given
 	badWhere   string // a filter that the directory does not understand
 	search     string
 	expand     string
@@ -59,6 +60,7 @@ func parseGraphQuery(raw string) (graphQuery, error) {
 			property, direction, _ := strings.Cut(strings.TrimSpace(value), " ")
 			q.orderBy, q.descending = property, strings.EqualFold(strings.TrimSpace(direction), "desc")
 		case "filter":
+			q.where = value
 			if q.filter, err = parseFilter(value); err != nil {
 				q.badWhere = value
 			}

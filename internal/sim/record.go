@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,22 +33,24 @@ const redacted = "[redacted]"
 // maxRecorded bounds what the log keeps of one body.
 const maxRecorded = 8 << 20
 
-// recorder keeps what happened and writes it to the log.
+// recorder keeps what happened and writes it to the log. What nobody reads is never
+// put into its final form: for long lists that would be half of the work.
 type recorder struct {
 	mu     sync.Mutex
-	list   []Exchange
+	list   []func() Exchange
 	out    io.Writer
 	broken error
 }
 
-func (c *recorder) add(e Exchange) {
+func (c *recorder) add(e func() Exchange) {
+	e = sync.OnceValue(e)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.list = append(c.list, e)
 	if c.out == nil || c.broken != nil {
 		return
 	}
-	line, err := json.Marshal(e)
+	line, err := json.Marshal(e())
 	if err == nil {
 		_, err = c.out.Write(append(line, '\n')) // a line at a time: complete whenever the reader looks
 	}
@@ -65,8 +68,13 @@ func (c *recorder) err() error {
 // Requests returns what was asked and answered so far, in the order of the answers.
 func (w *World) Requests() []Exchange {
 	w.record.mu.Lock()
-	defer w.record.mu.Unlock()
-	return append([]Exchange(nil), w.record.list...)
+	list := slices.Clone(w.record.list)
+	w.record.mu.Unlock()
+	all := make([]Exchange, len(list))
+	for i, e := range list {
+		all[i] = e()
+	}
+	return all
 }
 
 func (w *World) note(r *request, a *answer) {
@@ -78,20 +86,31 @@ func (w *World) note(r *request, a *answer) {
 	if a.broken != whole {
 		e.Status = 0
 	}
-	e.Body, e.Out = recordable(r.body), recordable(a.body)
-	if a.secret && r.service == serviceGraph {
-		e.Out = redactDeep(e.Out, "secretText")
-	}
-	if r.service == serviceGraph && bytes.Contains(e.Body, []byte(`"proof"`)) {
-		e.Body = redactDeep(e.Body, "proof")
-	}
-	if r.service == serviceLogin {
-		e.Body = redactForm(r.body)
-		if a.secret {
-			e.Out = redactToken(a.body)
+	asked, said, s, secret := recorded(r.body), recorded(a.body), r.service, a.secret
+	w.record.add(func() Exchange {
+		e.Body, e.Out = recordable(asked), recordable(said)
+		if secret && s == serviceGraph {
+			e.Out = redactDeep(e.Out, "secretText")
 		}
+		if s == serviceGraph && bytes.Contains(e.Body, []byte(`"proof"`)) {
+			e.Body = redactDeep(e.Body, "proof")
+		}
+		if s == serviceLogin {
+			e.Body = redactForm(asked)
+			if secret {
+				e.Out = redactToken(said)
+			}
+		}
+		return e
+	})
+}
+
+// recorded is what of a body is kept.
+func recorded(body []byte) []byte {
+	if len(body) > maxRecorded {
+		body = append(bytes.Clone(body[:1024]), " … cut by the recorder"...)
 	}
-	w.record.add(e)
+	return body
 }
 
 func (w *World) millis(t time.Time) float64 {
@@ -103,14 +122,9 @@ func recordable(body []byte) json.RawMessage {
 	if len(body) == 0 {
 		return json.RawMessage("null")
 	}
-	if len(body) > maxRecorded {
-		body = append(bytes.Clone(body[:1024]), " … cut by the recorder"...)
-	}
-	if json.Valid(body) {
-		var tight bytes.Buffer
-		if json.Compact(&tight, body) == nil {
-			return tight.Bytes()
-		}
+	var tight bytes.Buffer
+	if json.Compact(&tight, body) == nil { // which tells broken JSON, too
+		return tight.Bytes()
 	}
 	text, err := json.Marshal(string(body))
 	if err != nil {

@@ -130,6 +130,9 @@ func (d *directory) at(r *request) *tenant {
 		if f := r.world.faults.get("resource-missing"); f != nil {
 			r.seen = r.seen.without(f.words)
 		}
+		if r.world.faults.get("no-sharepoint") != nil {
+			r.seen = r.seen.without([]string{"sharepoint"})
+		}
 	}
 	return r.seen
 }

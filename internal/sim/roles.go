@@ -46,6 +46,7 @@ func appRoleIDs() map[string]map[string]string {
 			"Policy.Read.All":                        "246dd0d5-5bd0-4def-940b-0421030a5b68",
 			"RoleManagement.Read.Directory":          "483bed4a-2ad3-4361-a73b-c83ccdbdc53c",
 			"Sites.FullControl.All":                  "a82116e5-55eb-4c41-a434-62fe8a61c773",
+			"Sites.Manage.All":                       "0c0bf378-bf22-4481-8f81-9e89a9b4960a",
 			"Sites.Read.All":                         "332a536c-c7ef-4017-ab91-336970924f0d",
 			"Sites.ReadWrite.All":                    "9492366f-7969-46a4-8d15-ed1a20078fff",
 			"Sites.Selected":                         "883ea226-0bf2-4a8f-9f9d-92c9162a727d",
@@ -62,6 +63,7 @@ func appRoleIDs() map[string]map[string]string {
 			"Sites.Read.All":          "d13f72ca-a275-4b96-b789-48ebcc4da984",
 			"Sites.ReadWrite.All":     "fbcd29d2-fcca-4405-aded-518d457caae4",
 			"Sites.Selected":          "20d37865-089c-4dee-8c41-6967602d4ac8",
+			"TermStore.Read.All":      "2a8d57a5-4090-4a41-bf1c-3c621d2ccad3",
 			"TermStore.ReadWrite.All": "c8e3537c-ec53-43b9-bed3-b2bd3617ae97",
 			"User.Read.All":           "df021288-bdef-4463-88db-98f22de89214",
 			"User.ReadWrite.All":      "741f803b-c850-494e-b5df-cde7c675a1ca",
@@ -96,7 +98,11 @@ func doors() map[string][]string {
 	mailbox := []string{"MailboxSettings.Read", "MailboxSettings.ReadWrite"}
 	policy := []string{"Policy.Read.All", "Policy.Read.ApplicationConfiguration", "Policy.ReadWrite.ApplicationConfiguration"}
 	memberOf := []string{"Directory.Read.All", "Directory.ReadWrite.All", "Group.Read.All", "Group.ReadBasic.All", "GroupMember.Read.All", "GroupMember.ReadBasic.All", "User.Read.All"}
+	siteReaders := []string{"Sites.Read.All", "Sites.ReadWrite.All"}
 	return map[string][]string{
+		"GET /sites":                                                   siteReaders,
+		"GET /sites/{id}":                                              siteReaders,
+		"GET /sites/getallsites":                                       siteReaders,
 		"GET /organization":                                            organization,
 		"GET /organization/{id}":                                       organization,
 		"GET /users":                                                   users,
@@ -163,6 +169,7 @@ func scopeDoors() map[string][]string {
 			table[route] = slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "Application.ReadWrite.OwnedBy" })
 		}
 	}
+	delete(table, "GET /sites/getallsites") // for applications only
 	table["GET /users"] = users
 	table["GET /users/{id}"] = append([]string{"User.Read", "User.ReadWrite"}, users...)
 	table["GET /organization"] = append([]string{"User.Read"}, table["GET /organization"]...)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -30,7 +31,10 @@ const (
 	AppSecretOnly         = "secret-only"          // no certificate registered
 	AppCertificateOnly    = "certificate-only"     // no secret
 	AppNotAllowed         = "ews-not-allowed"      // as backup, but not in EwsAllowedAppIDs
-	AppSharePoint         = "sharepoint"           // Graph and SharePoint Sites.FullControl.All
+	AppSharePoint         = "sharepoint"           // what SharePoint Online needs today: users and sites on Graph, full control on SharePoint
+	AppSharePointSeed     = "sharepoint-seed"      // the permissions once documented for SharePoint Online, and no more
+	AppMigrationSource    = "migration-source"     // the documented permissions of a migration's source
+	AppMigrationTarget    = "migration-target"     // the documented permissions of a migration's target
 )
 
 // App is an application of the world as a test or an administrator needs it.
@@ -62,7 +66,10 @@ func appSpecs() []appSpec {
 	all := backupGrants()
 	partial := []grant{{GraphAppID, "Directory.Read.All"}, {GraphAppID, "Group.Read.All"}, {GraphAppID, "User.Read.All"}}
 	more := append(backupGrants(), grant{GraphAppID, "Mail.ReadWrite"}, grant{GraphAppID, "Application.ReadWrite.OwnedBy"}, grant{ExchangeAppID, "Exchange.ManageAsApp"})
-	sites := []grant{{GraphAppID, "User.Read.All"}, {SharePointAppID, "Sites.FullControl.All"}, {ExchangeAppID, "full_access_as_app"}}
+	sites := []grant{{GraphAppID, "User.Read.All"}, {GraphAppID, "Sites.Read.All"}, {SharePointAppID, "Sites.FullControl.All"}}
+	old := []grant{{ExchangeAppID, "full_access_as_app"}, {GraphAppID, "User.Read.All"}}
+	source := []grant{{ExchangeAppID, "full_access_as_app"}, {GraphAppID, "MailboxSettings.ReadWrite"}, {GraphAppID, "Organization.Read.All"}, {GraphAppID, "User.Read.All"}}
+	target := append(slices.Clone(source), grant{GraphAppID, "User.ReadWrite.All"}, grant{GraphAppID, "DeviceManagementServiceConfig.Read.All"})
 	return []appSpec{
 		{name: AppBackup, title: "Contoso Mail Backup", grants: all, secretEnds: year, certificate: true},
 		{name: AppNoServicePrincipal, title: "Half registered", noPrincipal: true, secretEnds: year, certificate: true},
@@ -77,6 +84,9 @@ func appSpecs() []appSpec {
 		{name: AppCertificateOnly, title: "Backup with a certificate", grants: all, certificate: true},
 		{name: AppNotAllowed, title: "Backup unknown to Exchange", grants: all, secretEnds: year, certificate: true, notAllowedEWS: true},
 		{name: AppSharePoint, title: "Contoso Site Backup", grants: sites, secretEnds: year, certificate: true},
+		{name: AppSharePointSeed, title: "Contoso Site Backup of old", grants: old, secretEnds: year, certificate: true},
+		{name: AppMigrationSource, title: "Contoso Migration Source", grants: source, secretEnds: year, certificate: true},
+		{name: AppMigrationTarget, title: "Contoso Migration Target", grants: target, secretEnds: year, certificate: true},
 	}
 }
 

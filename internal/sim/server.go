@@ -153,6 +153,8 @@ func (w *World) read(listener service, hr *http.Request) *request {
 	r.conn, _ = hr.Context().Value(connKey{}).(int64)
 	if s, where, ok := serviceOfHost(hr.Host); ok {
 		r.service, r.site, r.base = s, where, "https://"+bareHost(hr.Host)
+	} else if isLocalSharePoint(hr.Host) {
+		r.service = serviceSharePoint
 	} else if listener == "" {
 		r.service = serviceOfPath(hr.URL.Path)
 	}
@@ -275,13 +277,18 @@ func (r *request) publicURL() string {
 		case serviceOutlook:
 			host = "outlook.office365.com"
 		default:
-			host = "contoso.sharepoint.com"
+			label, domain, _ := strings.Cut(host, ".")
+			if domain != localSharePoint {
+				label = sharePointName
+			}
+			host = label + "." + sites()[0].sharepoint
 		}
 	}
 	if r.service == serviceGraph {
 		host = "graph.microsoft.com"
 		u.Path = strings.Replace(u.Path, "/myorganization/", "/", 1)
 		u.RawPath = strings.Replace(u.RawPath, "/myorganization/", "/", 1)
+		u.Path, u.RawPath = strings.TrimSuffix(u.Path, "()"), strings.TrimSuffix(u.RawPath, "()") // of functions without parameters
 	}
 	u.Host = host
 	return u.String()

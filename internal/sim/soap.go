@@ -112,6 +112,7 @@ func ewsText(code string) string {
 		"ErrorImpersonationDenied":                    "The account does not have permission to impersonate through this server.",
 		"ErrorInvalidExchangeImpersonationHeaderData": "The ExchangeImpersonation header data is invalid.",
 		"ErrorInvalidIdMalformed":                     "Id is malformed.",
+		"ErrorInvalidOperation":                       "It is not valid to specify a mailbox with the public folder root.",
 		"ErrorInvalidRequest":                         "The request is invalid.",
 		"ErrorInvalidServerVersion":                   "The specified server version is invalid.",
 		"ErrorInvalidUserPrincipalName":               "The user principal name is invalid.",
@@ -123,6 +124,8 @@ func ewsText(code string) string {
 		"ErrorNonExistentMailbox":                     "The SMTP address has no mailbox associated with it.",
 		"ErrorNonPrimarySmtpAddress":                  "The primary SMTP address must be specified when referencing a mailbox.",
 		"ErrorOrganizationAccessBlocked":              "The tenant is marked for removal.",
+		"ErrorPublicFolderMailboxDiscoveryFailed":     "The mailbox of the public folders could not be found.",
+		"ErrorPublicFolderOperationFailed":            "The operation on the public folder failed.",
 		"ErrorSchemaValidation":                       "The request failed schema validation.",
 		"ErrorServerBusy":                             "The server cannot service this request right now. Try again later.",
 		"ErrorTimeoutExpired":                         "The request timed out.",
@@ -202,6 +205,7 @@ type ewsCall struct {
 	operation    string
 	body         *node
 	sidKind, sid string // of ExchangeImpersonation; empty when absent
+	routing      routing
 }
 
 // parseEWS reads a SOAP 1.1 envelope with the headers of EWS and one operation.

@@ -246,6 +246,9 @@ func (w *World) resourceApp(resource string) string {
 		return ""
 	}
 	s, _, ok := serviceOfHost(u.Host)
+	if !ok && isLocalSharePoint(u.Host) {
+		s, ok = serviceSharePoint, true
+	}
 	if !ok {
 		s = w.serviceOfBase(u.Host)
 	}
@@ -255,6 +258,9 @@ func (w *World) resourceApp(resource string) string {
 	case serviceOutlook:
 		return ExchangeAppID
 	case serviceSharePoint:
+		if _, ok := w.sharePointHostOf(u.Host); !ok {
+			return "" // the principal's names are the tenant's own hosts
+		}
 		return SharePointAppID
 	default:
 		return ""

@@ -59,6 +59,7 @@ type World struct {
 	conns     atomic.Int64
 	record    recorder
 	answered  tokenNotes
+	sites     siteSet
 	closing   context.Context
 	close     context.CancelFunc
 	done      sync.WaitGroup // servers
@@ -168,7 +169,7 @@ func (w *World) certify() error {
 		return err
 	}
 	w.authority = ca
-	names := append([]string{"localhost", "*.sharepoint.localhost", "127.0.0.1", "::1"}, PublicHosts()...)
+	names := append([]string{"localhost", "*." + localSharePoint, "127.0.0.1", "::1"}, PublicHosts()...)
 	for _, c := range []struct {
 		to    **tls.Certificate
 		by    *authority
@@ -297,9 +298,6 @@ func (w *World) GraphURL() string { return w.names[serviceGraph] }
 // OutlookURL is the base URL of Exchange Online, without a trailing slash.
 func (w *World) OutlookURL() string { return w.names[serviceOutlook] }
 
-// SharePointURL is the base URL of SharePoint Online, without a trailing slash.
-func (w *World) SharePointURL() string { return w.names[serviceSharePoint] }
-
 // CAPEM is the certificate of the authority that all services use.
 func (w *World) CAPEM() []byte { return slices.Clone(w.authority.pem) }
 
@@ -343,13 +341,19 @@ func (w *World) PublicClient() *http.Client { return &http.Client{Transport: w.r
 
 func (w *World) transports() {
 	var dialer net.Dialer
-	w.direct = &http.Transport{TLSClientConfig: w.clientTLS(), ForceAttemptHTTP2: true}
+	local := func(ctx context.Context, network, address string) (net.Conn, error) {
+		if host, port, err := net.SplitHostPort(address); err == nil && isLocalSharePoint(host) {
+			address = net.JoinHostPort("127.0.0.1", port) // not every resolver knows names beneath localhost
+		}
+		return dialer.DialContext(ctx, network, address)
+	}
+	w.direct = &http.Transport{TLSClientConfig: w.clientTLS(), ForceAttemptHTTP2: true, DialContext: local}
 	w.redirected = &http.Transport{TLSClientConfig: w.clientTLS(), ForceAttemptHTTP2: true,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if s, _, ok := serviceOfHost(address); ok {
 				address = strings.TrimPrefix(w.names[s], "https://")
 			}
-			return dialer.DialContext(ctx, network, address)
+			return local(ctx, network, address)
 		}}
 }
 

@@ -1,0 +1,238 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// csomNS is the namespace of a client query.
+const csomNS = "http://schemas.microsoft.com/sharepoint/clientquery/2009"
+
+var errCSOM = errors.New("the request cannot be read")
+
+// csomRequest is a client query: actions on objects, and the paths to the objects.
+//
+// Source: [MS-CSOM] section 3.1.4.1 and the schema in section 6.1.
+type csomRequest struct {
+	schema  string
+	library string
+	actions []csomAction
+	paths   map[string]csomPath
+}
+
+// csomAction is one thing to do with an object.
+type csomAction struct {
+	kind     string // ObjectPath, ObjectIdentityQuery or Query; others are read but not simulated
+	id       string
+	pathID   string
+	query    csomSelect
+	children *csomSelect
+}
+
+// csomSelect says which properties are asked for.
+type csomSelect struct {
+	all   bool
+	names []string
+}
+
+// csomPath is the way to an object.
+type csomPath struct {
+	kind   string // Constructor, Method, Property, StaticProperty, StaticMethod, Identity
+	id     string
+	parent string
+	typeID string
+	name   string
+	params []csomValue
+}
+
+// csomValue is a parameter: a text with its type, or an object with properties.
+type csomValue struct {
+	kind   string // String, Boolean, Int32, Enum, Null, …; empty for an object
+	typeID string
+	text   string
+	props  map[string]csomValue
+}
+
+// parseCSOM reads a client query as strictly as its schema is: every action names
+// a path, every path leads somewhere, ids are numbers that occur once.
+func parseCSOM(data []byte) (csomRequest, error) {
+	root, err := parseXML(data)
+	if err != nil {
+		return csomRequest{}, fmt.Errorf("%w: %w", errCSOM, err)
+	}
+	if stray := foreign(root, csomNS); stray != nil {
+		return csomRequest{}, fmt.Errorf("%w: the element %s is of another namespace", errCSOM, stray.local)
+	}
+	r := csomRequest{schema: root.attrs["SchemaVersion"], library: root.attrs["LibraryVersion"], paths: map[string]csomPath{}}
+	if root.local != "Request" || r.schema == "" || r.library == "" || len(root.children) != 2 || root.children[0].local != "Actions" || root.children[1].local != "ObjectPaths" {
+		return r, fmt.Errorf("%w: it is no Request with a SchemaVersion, a LibraryVersion, Actions and ObjectPaths", errCSOM)
+	}
+	seen := map[string]bool{}
+	for _, n := range root.children[1].children {
+		p, err := readPath(n)
+		if err != nil {
+			return r, err
+		}
+		if !isNumber(p.id) || seen[p.id] {
+			return r, fmt.Errorf("%w: the object path id %q", errCSOM, p.id)
+		}
+		seen[p.id], r.paths[p.id] = true, p
+	}
+	for _, n := range root.children[0].children {
+		a, err := readAction(n)
+		if err != nil {
+			return r, err
+		}
+		if !isNumber(a.id) || seen[a.id] {
+			return r, fmt.Errorf("%w: the action id %q", errCSOM, a.id)
+		}
+		if _, ok := r.paths[a.pathID]; !ok {
+			return r, fmt.Errorf("%w: the action %s is on an object path that is not there", errCSOM, a.id)
+		}
+		seen[a.id] = true
+		r.actions = append(r.actions, a)
+	}
+	return r, nil
+}
+
+// foreign finds an element of another namespace.
+func foreign(n *node, space string) *node {
+	if n.space != space {
+		return n
+	}
+	for _, c := range n.children {
+		if stray := foreign(c, space); stray != nil {
+			return stray
+		}
+	}
+	return nil
+}
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+func readPath(n *node) (csomPath, error) {
+	p := csomPath{kind: n.local, id: n.attrs["Id"], parent: n.attrs["ParentId"], typeID: strings.ToLower(n.attrs["TypeId"]), name: n.attrs["Name"]}
+	var missing bool
+	switch n.local {
+	case "Constructor":
+		missing = p.typeID == ""
+	case "Method", "Property":
+		missing = p.parent == "" || p.name == ""
+	case "StaticProperty", "StaticMethod":
+		missing = p.typeID == "" || p.name == ""
+	case "Identity":
+		missing = p.name == ""
+	default:
+		return p, fmt.Errorf("%w: an object path called %s", errCSOM, n.local)
+	}
+	if missing {
+		return p, fmt.Errorf("%w: the object path %s lacks an attribute", errCSOM, n.local)
+	}
+	for _, list := range n.children {
+		if list.local != "Parameters" {
+			return p, fmt.Errorf("%w: an element %s in an object path", errCSOM, list.local)
+		}
+		for _, parameter := range list.children {
+			if parameter.local != "Parameter" {
+				return p, fmt.Errorf("%w: an element %s among the parameters", errCSOM, parameter.local)
+			}
+			v, err := readValue(parameter)
+			if err != nil {
+				return p, err
+			}
+			p.params = append(p.params, v)
+		}
+	}
+	return p, nil
+}
+
+func readValue(n *node) (csomValue, error) {
+	v := csomValue{kind: n.attrs["Type"], typeID: strings.ToLower(n.attrs["TypeId"]), text: n.text}
+	if (v.kind == "") == (v.typeID == "") {
+		return v, fmt.Errorf("%w: a value needs a Type or a TypeId", errCSOM)
+	}
+	if v.kind != "" {
+		if len(n.children) > 0 {
+			return v, fmt.Errorf("%w: elements in a value of the type %s", errCSOM, v.kind)
+		}
+		return v, v.check()
+	}
+	v.props = map[string]csomValue{}
+	for _, c := range n.children {
+		name := c.attrs["Name"]
+		if _, twice := v.props[name]; c.local != "Property" || name == "" || twice {
+			return v, fmt.Errorf("%w: the property %q", errCSOM, name)
+		}
+		one, err := readValue(c)
+		if err != nil {
+			return v, err
+		}
+		v.props[name] = one
+	}
+	return v, nil
+}
+
+// check holds a text against its type.
+func (v csomValue) check() error {
+	ok := true
+	switch v.kind {
+	case "Boolean":
+		ok = v.text == "true" || v.text == "false"
+	case "Int32", "Int64", "Enum", "Byte", "Int16":
+		ok = isNumber(strings.TrimPrefix(v.text, "-"))
+	case "Null":
+		ok = v.text == ""
+	case "String", "Guid", "DateTime", "Number", "Double", "Single", "Binary", "Array":
+	default:
+		ok = false
+	}
+	if !ok {
+		return fmt.Errorf("%w: %q is no value of the type %s", errCSOM, v.text, v.kind)
+	}
+	return nil
+}
+
+func readAction(n *node) (csomAction, error) {
+	a := csomAction{kind: n.local, id: n.attrs["Id"], pathID: n.attrs["ObjectPathId"]}
+	switch n.local {
+	case "ObjectPath", "ObjectIdentityQuery", "Method", "SetProperty":
+	case "Query":
+		if len(n.children) == 0 || n.children[0].local != "Query" {
+			return a, fmt.Errorf("%w: a Query without a Query", errCSOM)
+		}
+		for _, c := range n.children {
+			s, err := readSelect(c)
+			if err != nil {
+				return a, err
+			}
+			switch {
+			case c.local == "Query":
+				a.query = s
+			case c.local == "ChildItemQuery" && a.children == nil:
+				a.children = &s
+			default:
+				return a, fmt.Errorf("%w: an element %s in a Query", errCSOM, c.local)
+			}
+		}
+	default:
+		return a, fmt.Errorf("%w: an action called %s", errCSOM, n.local)
+	}
+	return a, nil
+}
+
+func readSelect(n *node) (csomSelect, error) {
+	s := csomSelect{all: strings.EqualFold(n.attrs["SelectAllProperties"], "true")}
+	for _, list := range n.children {
+		if list.local != "Properties" {
+			continue // QueryableExpression: conditions, which change nothing here
+		}
+		for _, p := range list.children {
+			if p.local != "Property" || p.attrs["Name"] == "" {
+				return s, fmt.Errorf("%w: a property without a name", errCSOM)
+			}
+			s.names = append(s.names, p.attrs["Name"])
+		}
+	}
+	return s, nil
+}
