@@ -114,12 +114,14 @@ type folder struct {
 	TotalCount       string `xml:"TotalCount"`
 	ChildFolderCount string `xml:"ChildFolderCount"`
 	UnreadCount      string `xml:"UnreadCount"`
+	rightsXML
 }
 
 // answer is what a SOAP envelope says, wherever it says it.
 type answer struct {
 	version ServerVersion
 	folder  Folder
+	rights  rightsXML
 	code    string        // empty or NoError: all is well
 	text    string        // why not
 	backOff time.Duration // BackOffMilliseconds of ErrorServerBusy
@@ -179,6 +181,7 @@ func parse(body []byte) (answer, error) {
 				DisplayName: transport.CleanText(f.DisplayName, 200),
 				TotalCount:  number(f.TotalCount), ChildFolderCount: number(f.ChildFolderCount), UnreadCount: number(f.UnreadCount),
 			}
+			a.rights = f.rightsXML
 		}
 	default:
 		return a, errNotSOAP

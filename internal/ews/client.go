@@ -65,25 +65,35 @@ func New(o Options) *Client {
 // Errors: *Error when Exchange refuses or cannot be reached; *MailboxError; and
 // the error of Options.Token.
 func (c *Client) GetFolder(ctx context.Context, mailbox, distinguishedID string) (Folder, ServerVersion, error) {
+	a, err := c.open(ctx, mailbox, distinguishedID)
+	if err != nil {
+		return Folder{}, a.version, err
+	}
+	return a.folder, a.version, nil
+}
+
+// open asks for a folder, again while Exchange is busy. What came with an error is
+// in the answer, too.
+func (c *Client) open(ctx context.Context, mailbox, distinguishedID string, properties ...string) (answer, error) {
 	op := "GetFolder " + transport.CleanText(distinguishedID, 40)
 	if c.err != nil {
-		return Folder{}, ServerVersion{}, c.err
+		return answer{}, c.err
 	}
 	if err := checkMailbox(mailbox); err != nil {
-		return Folder{}, ServerVersion{}, fmt.Errorf("%s: %w", op, err)
+		return answer{}, fmt.Errorf("%s: %w", op, err)
 	}
 	// Reading a folder twice does no harm, although it is a POST.
 	ctx = transport.Repeatable(transport.Service(ctx, service))
-	body := getFolder(mailbox, distinguishedID)
+	body := getFolder(mailbox, distinguishedID, properties...)
 	var waited time.Duration
 	for try := 1; ; try++ {
 		a, err := c.post(ctx, op, mailbox, body)
 		if err == nil {
-			return a.folder, a.version, nil
+			return a, nil
 		}
 		pause := busy(err, a, try)
 		if pause == 0 || !transport.Again(ctx, c.o.Clock, service+" is busy ("+busyCode+")", pause, waited, try) {
-			return Folder{}, a.version, err
+			return a, err
 		}
 		waited += pause
 	}

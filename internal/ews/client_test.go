@@ -116,11 +116,16 @@ func TestRequestIsValid(t *testing.T) {
 		if got := string(getFolder("a@b.c", "inbox")); !strings.HasSuffix(got, want) {
 			t.Errorf("%s", got)
 		}
+		more := `<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="folder:EffectiveRights"/><t:FieldURI FieldURI="folder:PermissionSet"/></t:AdditionalProperties></m:FolderShape>`
+		want = strings.NewReplacer("<t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>", more, `"inbox"`, `"publicfoldersroot"`).Replace(want)
+		if got := string(getFolder("a@b.c", "publicfoldersroot", "folder:EffectiveRights", "folder:PermissionSet")); !strings.HasSuffix(got, want) {
+			t.Errorf("%s", got)
+		}
 		return
 	}
-	for i, mailbox := range []string{"a@b.c", `<>&"'ż@contoso.com`} {
+	for i, request := range [][]byte{getFolder("a@b.c", "inbox"), getFolder(`<>&"'ż@contoso.com`, "inbox"), getFolder("a@b.c", "publicfoldersroot", "folder:EffectiveRights", "folder:PermissionSet")} {
 		file := filepath.Join(t.TempDir(), fmt.Sprintf("%d.xml", i))
-		if err := os.WriteFile(file, getFolder(mailbox, "inbox"), 0o600); err != nil {
+		if err := os.WriteFile(file, request, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		out, err := exec.CommandContext(t.Context(), lint, "--noout", "--nonet", "--schema", schema, file).CombinedOutput()
@@ -334,6 +339,8 @@ func TestBadInput(t *testing.T) {
 
 func FuzzSOAP(f *testing.F) {
 	f.Add([]byte(okAnswer))
+	f.Add([]byte(rightsAnswer(effective("true", "1", "0", "true"), "")))
+	f.Add([]byte(rightsAnswer("<t:EffectiveRights/>", "<t:Permission><t:UserId><t:PrimarySmtpAddress>a@b.c</t:PrimarySmtpAddress></t:UserId><t:PermissionLevel>Own\u202eer</t:PermissionLevel></t:Permission>")))
 	f.Add([]byte(fmt.Sprintf(soapFault, "ErrorServerBusy", "x\u202e", 5)))
 	f.Add([]byte(fmt.Sprintf(messageError, "ErrorAccessDenied", "&#133;")))
 	f.Add([]byte(`<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>`))
@@ -343,7 +350,11 @@ func FuzzSOAP(f *testing.F) {
 		if err != nil && (a.folder.ID != "" || a.code != "") {
 			t.Fatalf("%+v with %v", a, err)
 		}
-		for _, s := range []string{a.code, a.text, a.folder.ID, a.folder.DisplayName, a.version.String(), a.version.Version} {
+		r := a.rights.of("a@b.c")
+		if r.Owner && !r.Known || !r.Known && r != (FolderRights{}) {
+			t.Fatalf("%+v", r)
+		}
+		for _, s := range []string{a.code, a.text, a.folder.ID, a.folder.DisplayName, a.version.String(), a.version.Version, r.Level} {
 			if s != transport.CleanText(s, 0) {
 				t.Fatalf("%q", s)
 			}

@@ -27,10 +27,11 @@ func checkMailbox(s string) error {
 }
 
 // getFolder writes the request that proves impersonation: one folder of the
-// mailbox, by its fixed name. The order of the elements is the schema's.
+// mailbox, by its fixed name, with these properties besides its id. The order of the
+// elements is the schema's.
 //
 // Source: learn.microsoft.com/exchange/client-developer/web-service-reference/getfolder-operation.
-func getFolder(mailbox, folder string) []byte {
+func getFolder(mailbox, folder string, properties ...string) []byte {
 	var b bytes.Buffer
 	b.WriteString(`<?xml version="1.0" encoding="utf-8"?>` + "\n" +
 		`<soap:Envelope xmlns:soap="` + nsSOAP + `" xmlns:t="` + nsTypes + `" xmlns:m="` + nsMessages + `">` +
@@ -38,8 +39,15 @@ func getFolder(mailbox, folder string) []byte {
 		`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>`)
 	b.WriteString(escape(mailbox))
 	b.WriteString(`</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header>` +
-		`<soap:Body><m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>` +
-		`<m:FolderIds><t:DistinguishedFolderId Id="`)
+		`<soap:Body><m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape>`)
+	if len(properties) > 0 {
+		b.WriteString(`<t:AdditionalProperties>`)
+		for _, p := range properties {
+			b.WriteString(`<t:FieldURI FieldURI="` + escape(p) + `"/>`)
+		}
+		b.WriteString(`</t:AdditionalProperties>`)
+	}
+	b.WriteString(`</m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="`)
 	b.WriteString(escape(folder))
 	b.WriteString(`"/></m:FolderIds></m:GetFolder></soap:Body></soap:Envelope>`)
 	return b.Bytes()

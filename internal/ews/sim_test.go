@@ -92,3 +92,48 @@ func TestSimulatedStrangeMailbox(t *testing.T) {
 		t.Errorf("%+v", err)
 	}
 }
+
+func TestSimulatedPublicFolders(t *testing.T) {
+	t.Parallel()
+	all := ews.FolderRights{Known: true, Owner: true, Level: "Owner", CreateHierarchy: true, CreateContents: true, Modify: true, Delete: true, Read: true}
+	publisher := ews.FolderRights{Known: true, Level: "PublishingEditor", CreateHierarchy: true, CreateContents: true, Read: true}
+	author := ews.FolderRights{Known: true, CreateContents: true, Read: true}
+	for _, c := range []struct {
+		fault, mailbox string
+		want           ews.FolderRights
+		code           string
+	}{
+		{"", sim.Mailbox, all, ""},
+		{"", "alex.wilber@contoso.com", publisher, ""},
+		{"", "person001@contoso.com", author, ""},
+		{"", "support@contoso.com", ews.FolderRights{Known: true}, ""},
+		{"public-folders-not-owner", sim.Mailbox, author, ""},
+		{"public-folders-rights-unknown", sim.Mailbox, ews.FolderRights{}, ""},
+		{"public-folders-none", sim.Mailbox, ews.FolderRights{}, "ErrorNoPublicFolderServerAvailable"},
+		{"public-folders-error=ErrorPublicFolderOperationFailed", sim.Mailbox, ews.FolderRights{}, "ErrorPublicFolderOperationFailed"},
+		{"ews-access-denied", sim.Mailbox, ews.FolderRights{}, "ErrorAccessDenied"},
+		{"ews-busy", sim.Mailbox, all, ""},
+		{"hostile-text=outlook", sim.Mailbox, all, ""},
+		{"xml-bomb", sim.Mailbox, ews.FolderRights{}, "-"},
+		{"deep-xml", sim.Mailbox, ews.FolderRights{}, "-"},
+	} {
+		t.Run(c.fault+" "+c.mailbox, func(t *testing.T) {
+			t.Parallel()
+			var faults []string
+			if c.fault != "" {
+				faults = []string{c.fault}
+			}
+			got, version, err := start(t, sim.AppBackup, faults...).ews().PublicFolders(t.Context(), c.mailbox)
+			var e *ews.Error
+			switch {
+			case c.code == "" && (err != nil || !strings.HasPrefix(version.String(), "15.20.")):
+				t.Errorf("%v %v", version, err)
+			case c.code != "" && (!errors.As(err, &e) || c.code != "-" && e.Code != c.code):
+				t.Errorf("%v, want %s", err, c.code)
+			}
+			if got != c.want {
+				t.Errorf("%+v, want %+v", got, c.want)
+			}
+		})
+	}
+}

@@ -93,16 +93,17 @@ func TestOrganization(t *testing.T) {
 
 func TestUser(t *testing.T) {
 	t.Parallel()
-	const one = `"id":"u1","userPrincipalName":"admin@contoso.com","mail":null,"displayName":"Admin"`
-	want := User{ID: "u1", UPN: "admin@contoso.com", DisplayName: "Admin"}
+	const one = `"id":"u1","userPrincipalName":"admin@contoso.com","mail":null,"displayName":"Admin",` +
+		`"proxyAddresses":["SMTP:Admin@contoso.com","smtp:a\u202e@contoso.com","X500:/o=x","smtp:","SIP:a@contoso.com",null]`
+	want := User{ID: "u1", UPN: "admin@contoso.com", DisplayName: "Admin", Addresses: []string{"admin@contoso.com", "a@contoso.com"}}
 	t.Run("by name", func(t *testing.T) {
 		t.Parallel()
 		s, c := newServer(t, reply(200, "{"+one+"}"))
 		got, err := c.User(t.Context(), "o'neil#EXT#@contoso.com")
-		if err != nil || got != want {
+		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v %v", got, err)
 		}
-		if r := s.requests(); len(r) != 1 || r[0] != "GET /v1.0/users/o%27neil%23EXT%23%40contoso.com?$select=id,userPrincipalName,mail,displayName" {
+		if r := s.requests(); len(r) != 1 || r[0] != "GET /v1.0/users/o%27neil%23EXT%23%40contoso.com?$select=id,userPrincipalName,mail,displayName,proxyAddresses" {
 			t.Errorf("%q", r)
 		}
 	})
@@ -135,13 +136,13 @@ func TestUser(t *testing.T) {
 				t.Errorf("%q", s.requests())
 			}
 			if c.found {
-				if err != nil || got != want {
+				if err != nil || !reflect.DeepEqual(got, want) {
 					t.Errorf("%+v %v", got, err)
 				}
 				return
 			}
 			var e *Error
-			if !errors.As(err, &e) || e.Code != "Request_ResourceNotFound" || got != (User{}) {
+			if !errors.As(err, &e) || e.Code != "Request_ResourceNotFound" || !reflect.DeepEqual(got, User{}) {
 				t.Errorf("%+v %v", got, err)
 			}
 		})

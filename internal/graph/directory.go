@@ -30,12 +30,17 @@ type User struct {
 	UPN         string
 	Mail        string // primary address, empty for accounts without mailbox
 	DisplayName string
+	Addresses   []string // UPN, Mail and all proxy addresses, each once in any case; Survey leaves them out
 }
 
 var (
 	organizationFields = []string{"id", "displayName", "verifiedDomains"}
 	userFields         = []string{"id", "userPrincipalName", "mail", "displayName"}
+	accountFields      = []string{"id", "userPrincipalName", "mail", "displayName", "proxyAddresses"}
 )
+
+// mostAddresses is how many addresses of an account are kept; Exchange allows 400.
+const mostAddresses = 500
 
 // Organization reads the tenant's name and domains. It needs
 // Organization.Read.All or Directory.Read.All.
@@ -85,11 +90,11 @@ func (c *Client) User(ctx context.Context, upnOrMail string) (User, error) {
 	op := "read user " + transport.CleanText(upnOrMail, 120)
 	u, err := call(ctx, c, op, func(ctx context.Context, a *khttp.NetHttpRequestAdapter) (User, error) {
 		m, err := users.NewUsersRequestBuilderInternal(c.parameters(), a).ByUserId(upnOrMail).Get(ctx,
-			&users.UserItemRequestBuilderGetRequestConfiguration{QueryParameters: &users.UserItemRequestBuilderGetQueryParameters{Select: userFields}})
+			&users.UserItemRequestBuilderGetRequestConfiguration{QueryParameters: &users.UserItemRequestBuilderGetQueryParameters{Select: accountFields}})
 		if err != nil {
 			return User{}, err
 		}
-		return user(m)
+		return account(m)
 	})
 	var e *Error
 	if !errors.As(err, &e) || e.Status != http.StatusNotFound || !strings.Contains(upnOrMail, "@") {
@@ -99,7 +104,7 @@ func (c *Client) User(ctx context.Context, upnOrMail string) (User, error) {
 	found, second := call(ctx, c, op, func(ctx context.Context, a *khttp.NetHttpRequestAdapter) ([]models.Userable, error) {
 		list, err := users.NewUsersRequestBuilderInternal(c.parameters(), a).Get(ctx,
 			&users.UsersRequestBuilderGetRequestConfiguration{QueryParameters: &users.UsersRequestBuilderGetQueryParameters{
-				Filter: &filter, Select: userFields, Top: new(int32(2)),
+				Filter: &filter, Select: accountFields, Top: new(int32(2)),
 			}})
 		if err != nil || list == nil {
 			return nil, err
@@ -109,7 +114,7 @@ func (c *Client) User(ctx context.Context, upnOrMail string) (User, error) {
 	if second != nil || len(found) != 1 {
 		return User{}, err // the first answer is the plain one: no such user
 	}
-	u, second = user(found[0])
+	u, second = account(found[0])
 	if second != nil || strings.EqualFold(u.UPN, upnOrMail) {
 		return User{}, err // the directory contradicts itself: the account is just being made or removed
 	}
@@ -121,6 +126,39 @@ func user(m models.Userable) (User, error) {
 		return User{}, errUnreadable
 	}
 	return User{ID: str(m.GetId()), UPN: str(m.GetUserPrincipalName()), Mail: str(m.GetMail()), DisplayName: str(m.GetDisplayName())}, nil
+}
+
+// account is user with its addresses.
+func account(m models.Userable) (User, error) {
+	u, err := user(m)
+	if err == nil {
+		u.Addresses = addresses(append([]string{u.UPN, u.Mail}, m.GetProxyAddresses()...))
+	}
+	return u, err
+}
+
+// addresses are the e-mail addresses of list, which may stand there as a
+// directory keeps them: "SMTP:" before the primary one, "smtp:" before the
+// others, and further kinds that are none.
+//
+// Source: learn.microsoft.com/graph/api/resources/user, "proxyAddresses".
+func addresses(list []string) []string {
+	var found []string
+	been := map[string]bool{}
+	for _, a := range list[:min(len(list), mostAddresses)] {
+		if kind, rest, typed := strings.Cut(a, ":"); typed {
+			if !strings.EqualFold(kind, "smtp") {
+				continue
+			}
+			a = rest
+		}
+		a = transport.CleanText(a, 320)
+		if key := strings.ToLower(a); a != "" && !been[key] {
+			been[key] = true
+			found = append(found, a)
+		}
+	}
+	return found
 }
 
 // Groups asks for one group, to prove that groups may be read. It needs

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+	"unicode/utf8"
 
 	"github.com/c2conn/c2conn/internal/transport"
 )
@@ -160,6 +161,11 @@ func (t text) clean(limit int) string { return transport.CleanText(string(t), li
 
 // UnmarshalJSON never fails.
 func (t *text) UnmarshalJSON(b []byte) error {
+	// Lists have thousands of texts that stand for themselves.
+	if b[0] == '"' && bytes.IndexByte(b, '\\') < 0 && utf8.Valid(b) {
+		*t = text(b[1 : len(b)-1])
+		return nil
+	}
 	var s string
 	if json.Unmarshal(b, &s) == nil {
 		*t = text(s)

@@ -72,22 +72,31 @@ func (l *listing[J, T]) rest(ctx context.Context) error {
 			return &Error{Op: l.name, Err: errEndless}
 		}
 		l.been[l.next] = true
-		u, err := url.Parse(l.next)
-		if err != nil || u.Scheme != "https" || !strings.EqualFold(u.Host, l.c.base.Host) || u.User != nil || !strings.HasPrefix(u.Path, l.c.base.Path+"/") {
-			return &Error{Op: l.name, Err: errForeign}
+		more, err := l.c.following(l.operation, l.next)
+		if err != nil {
+			return err
 		}
-		more := operation{name: l.name, object: l.object, read: l.page, request: func(context.Context, adapter) (*kiota.RequestInformation, error) {
-			info := kiota.NewRequestInformation()
-			info.Method = kiota.GET
-			info.SetUri(*u)
-			info.Headers.TryAdd("Accept", "application/json")
-			return info, nil
-		}}
 		if err := l.c.ask(ctx, more); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// following asks for the page after those that o has read, at the address that
+// the one before it named.
+func (c *Client) following(o operation, next string) (operation, error) {
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "https" || !strings.EqualFold(u.Host, c.base.Host) || u.User != nil || !strings.HasPrefix(u.Path, c.base.Path+"/") {
+		return operation{}, &Error{Op: o.name, Err: errForeign}
+	}
+	return operation{name: o.name, object: o.object, read: o.read, request: func(context.Context, adapter) (*kiota.RequestInformation, error) {
+		info := kiota.NewRequestInformation()
+		info.Method = kiota.GET
+		info.SetUri(*u)
+		info.Headers.TryAdd("Accept", "application/json")
+		return info, nil
+	}}, nil
 }
 
 // list reads a whole list.

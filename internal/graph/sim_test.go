@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/c2conn/c2conn/internal/graph"
@@ -118,5 +119,85 @@ func TestSimulatedHostileText(t *testing.T) {
 	}
 	if _, err := g.User(t.Context(), "nobody@contoso.com"); err == nil || err.Error() != transport.CleanText(err.Error(), 4000) {
 		t.Errorf("%q", err)
+	}
+}
+
+func TestSimulatedSites(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		faults []string
+		sites  int
+		geos   int
+	}{
+		{[]string{"sites=5000"}, 5000, 0},
+		{[]string{"sites=5000", "throttle=graph"}, 5000, 0},
+		{[]string{"sites=1200", "cut=graph"}, 1200, 0},
+		{[]string{"multi-geo"}, 0, 3},
+	} {
+		t.Run(strings.Join(c.faults, " "), func(t *testing.T) {
+			t.Parallel()
+			w := start(t, sim.AppSharePoint, c.faults...)
+			g := w.graph(t)
+			root, err := g.RootSite(t.Context())
+			if err != nil || strings.TrimRight(root.WebURL, "/") != w.SharePointSite() || "https://"+root.Host != w.SharePointSite() {
+				t.Errorf("%+v %v", root, err)
+			}
+			roots, err := g.GeoRoots(t.Context())
+			if err != nil || len(roots) != max(1, c.geos) {
+				t.Errorf("%+v %v", roots, err)
+			}
+			pages, last := 0, 0
+			got, err := g.Sites(t.Context(), func(e graph.Enumeration) {
+				if pages++; e.Pages != pages || e.Count <= last {
+					t.Errorf("%+v after %d", e, last)
+				}
+				last = e.Count
+			})
+			if err != nil || got.Pages != pages || got.Count != last || c.sites > 0 && got.Count != c.sites || len(got.First) != 5 || len(got.Geos) != c.geos || got.Personal == 0 {
+				t.Errorf("%+v %v", got, err)
+			}
+		})
+	}
+}
+
+func TestSimulatedSiteRefusals(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		app, fault string
+		status     int
+	}{
+		{sim.AppSharePointSeed, "", 403},
+		{sim.AppSharePoint, "no-roles", 403},
+		{sim.AppSharePoint, "no-sharepoint", 400},
+		{sim.AppSharePoint, "sharepoint-down", 503},
+		{sim.AppSharePoint, "garbage=graph", 200},
+		{sim.AppSharePoint, "proxy-page=graph", 200},
+		{sim.AppSharePoint, "deep-json=graph", 200},
+	} {
+		t.Run(c.app+c.fault, func(t *testing.T) {
+			t.Parallel()
+			var faults []string
+			if c.fault != "" {
+				faults = []string{c.fault}
+			}
+			g := start(t, c.app, faults...).graph(t)
+			_, err := g.RootSite(t.Context())
+			_, listed := g.GeoRoots(t.Context())
+			_, all := g.Sites(t.Context(), nil)
+			for _, err := range []error{err, listed, all} {
+				if e, ok := errors.AsType[*graph.Error](err); !ok || e.Status != c.status || err.Error() != transport.CleanText(err.Error(), 4000) {
+					t.Errorf("%T %v", err, err)
+				}
+			}
+		})
+	}
+}
+
+func TestSimulatedAddresses(t *testing.T) {
+	t.Parallel()
+	w := start(t, sim.AppBackup)
+	u, err := w.graph(t).User(t.Context(), w.Mailbox)
+	if err != nil || len(u.Addresses) == 0 || u.Addresses[0] != u.UPN {
+		t.Errorf("%+v %v", u, err)
 	}
 }
