@@ -30,6 +30,8 @@ type settings struct {
 	bin     string // with c2conn and c2conn-sim
 	clients string
 	npm     string // node_modules
+
+	sharePointNPM string // another one, of the clients of SharePoint
 }
 
 var suite struct {
@@ -49,8 +51,10 @@ func TestMain(m *testing.M) {
 		bin:     filepath.Join(filepath.Dir(here), "bin"),
 		clients: filepath.Join(here, "clients"),
 		npm:     os.Getenv("C2CONN_NPM"),
+
+		sharePointNPM: os.Getenv("C2CONN_SHAREPOINT_NPM"),
 	}
-	if suite.dir == "" || suite.npm == "" {
+	if suite.dir == "" || suite.npm == "" || suite.sharePointNPM == "" {
 		fmt.Fprintln(os.Stderr, "integration: start it with scripts/integration, which prepares what it needs")
 		os.Exit(1)
 	}

@@ -19,12 +19,22 @@ const publicAddress = "127.0.0.43"
 // knows it by a hosts file with these names and a certificate authority alone.
 func publicTenant(t *testing.T, names ...string) (tenant, string) {
 	t.Helper()
+	return faultyPublicTenant(t, nil, names...)
+}
+
+// faultyPublicTenant is the same with faults switched on.
+func faultyPublicTenant(t *testing.T, faults []string, names ...string) (tenant, string) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("a hosts file of its own needs root")
 	}
 	w := newWorld(t)
 	log := filepath.Join(w.dir(), "requests.jsonl")
-	s := w.with("C2CONN_HOME", "").serve(t, "c2conn-sim", "serve", "--listen", publicAddress+":443", "--dir", filepath.Join(w.dir(), "tenant"), "--log", log)
+	args := []string{"serve", "--listen", publicAddress + ":443", "--dir", filepath.Join(w.dir(), "tenant"), "--log", log}
+	for _, f := range faults {
+		args = append(args, "--fault", f)
+	}
+	s := w.with("C2CONN_HOME", "").serve(t, "c2conn-sim", args...)
 	n := tenant{world: w.with(), server: s}
 	hosts, answered := "127.0.0.1 localhost\n", 0
 	lines := bufio.NewScanner(s.out)
@@ -53,8 +63,11 @@ func publicTenant(t *testing.T, names ...string) (tenant, string) {
 // redirected runs a program in a mount namespace with the hosts file.
 func (n tenant) redirected(t *testing.T, program string, args ...string) result {
 	t.Helper()
+	if own := filepath.Join(suite.bin, program); exists(own) {
+		program = own
+	}
 	script := `mount --bind "$0" /etc/hosts && exec "$@"`
-	outer := append([]string{"--mount", "--propagation", "private", "--", "sh", "-c", script, filepath.Join(n.dir(), "hosts"), filepath.Join(suite.bin, program)}, args...)
+	outer := append([]string{"--mount", "--propagation", "private", "--", "sh", "-c", script, filepath.Join(n.dir(), "hosts"), program}, args...)
 	return n.run(t, "unshare", outer...)
 }
 

@@ -31,6 +31,7 @@ type refusal struct {
 	Total, Unread                      int
 	ID                                 bool
 	Build, API                         string
+	Rights                             string
 }
 
 func decode(t *testing.T, r result, into any) {
@@ -199,6 +200,22 @@ func TestStrangers(t *testing.T) {
 	check(t, "exchangelib: waits as long as a busy server says, and then opens the inbox", func(t *testing.T) {
 		if got := newTenant(t, newWorld(t), "ews-busy=300ms").exchangelib(t, "patient")["inbox"]; got.Class != "none" || got.Inbox != "Inbox" {
 			t.Errorf("%+v", got)
+		}
+	})
+
+	check(t, "exchangelib: reads what three users may do with the root of the public folders, and that a tenant has none", func(t *testing.T) {
+		got := newTenant(t, newWorld(t)).exchangelib(t, "public")
+		for user, want := range map[string]string{
+			"owner":     "create_associated create_contents create_hierarchy delete modify read view_private_items",
+			"publisher": "create_contents create_hierarchy read",
+			"nobody":    "",
+		} {
+			if g := got[user]; g.Class != "none" || !g.ID || g.Rights != want {
+				t.Errorf("%s: %+v, want %q", user, g, want)
+			}
+		}
+		if g := newTenant(t, newWorld(t), "public-folders-none").exchangelib(t, "public")["owner"]; g.Class != "ErrorNoPublicFolderServerAvailable" || !g.Own {
+			t.Errorf("%+v", g)
 		}
 	})
 }

@@ -61,6 +61,7 @@ const (
 // Wish is what somebody wants to have registered.
 type Wish struct {
 	Kind       connections.Kind
+	Set        Set // of permissions
 	Cloud      cloud.Cloud
 	AppName    string          // empty: the documented name of the kind
 	Connection string          // name of the connection that it is for; only noted
@@ -86,6 +87,8 @@ func (w Wish) name() string {
 	}
 	return AppName(w.Kind)
 }
+
+func (w Wish) purpose() Purpose { return Purpose{Kind: w.Kind, Set: w.Set, Secret: w.secret()} }
 
 func (w Wish) secret() bool { return w.Type == connections.TypeClientSecret }
 

@@ -118,7 +118,7 @@ func (r *Registrar) Apply(ctx context.Context, admin Admin, wish Wish, plan Plan
 	wish.Type = plan.Credential.Type
 	j := &journal{
 		Schema: journalSchema, Run: plan.Run, Begun: r.o.Clock.Now().UTC(), Cloud: wish.Cloud.Name, Tenant: plan.Tenant, Account: plan.Account,
-		Kind: plan.Kind, AppName: plan.AppName, Connection: wish.Connection, Type: plan.Credential.Type, Action: plan.Action, UniqueName: plan.UniqueName,
+		Kind: plan.Kind, Set: wish.Set, AppName: plan.AppName, Connection: wish.Connection, Type: plan.Credential.Type, Action: plan.Action, UniqueName: plan.UniqueName,
 	}
 	j.use(plan)
 	return r.carryOut(ctx, &work{r: r, admin: admin, wish: wish, plan: plan, base: base, j: j, fresh: true}, listen)
@@ -149,7 +149,14 @@ func (r *Registrar) Resume(ctx context.Context, admin Admin, run string, wish Wi
 		return nil, unknownRunError(run, err)
 	}
 	j.RollingBack = false
-	wish.Type, wish.Kind, wish.Connection = j.Type, j.Kind, j.Connection
+	wish.Type, wish.Kind, wish.Set, wish.Connection = j.Type, j.Kind, j.Set, j.Connection
+	if plan.Set != j.Set.Name() {
+		// The plan is for other permissions than those that were agreed to.
+		if plan, err = r.planAgain(ctx, admin, wish, run); err != nil {
+			r.drop(run, false)
+			return nil, err
+		}
+	}
 	plan.Run, plan.Kind, plan.Action, plan.AppName, plan.Tenant, plan.Credential.Type = run, j.Kind, j.Action, j.AppName, j.Tenant, j.Type
 	if j.Action == ActionUse && (plan.Existing == nil || plan.Existing.ObjectID != j.Application.ObjectID) {
 		plan.Existing = &PlannedApplication{ObjectID: j.Application.ObjectID, AppID: j.Application.AppID, PrincipalID: j.Principal.ObjectID}
@@ -159,6 +166,14 @@ func (r *Registrar) Resume(ctx context.Context, admin Admin, run string, wish Wi
 	}
 	plan.finish()
 	return r.carryOut(ctx, &work{r: r, admin: admin, wish: wish, plan: plan, base: base, j: j}, listen)
+}
+
+func (r *Registrar) planAgain(ctx context.Context, admin Admin, wish Wish, run string) (Plan, error) {
+	f, err := Look(ctx, admin, wish)
+	if err != nil {
+		return Plan{}, err
+	}
+	return MakePlan(wish, f, r.o.Clock.Now(), run)
 }
 
 func unknownRunError(run string, err error) error {
@@ -233,7 +248,7 @@ func (w *work) result() *Result { return &Result{RunID: w.j.Run, Tenant: w.plan.
 func (w *work) fill(res *Result) {
 	res.Application, res.PrincipalID, res.App = w.app, w.j.Principal.ObjectID, w.login
 	res.Registration = connections.Registration{
-		Mode: connections.ModeAutomatic, ClientID: w.j.Application.AppID, ObjectID: w.j.Principal.ObjectID, AppName: w.plan.AppName, Catalogue: CatalogueVersion,
+		Mode: connections.ModeAutomatic, ClientID: w.j.Application.AppID, ObjectID: w.j.Principal.ObjectID, AppName: w.plan.AppName, Catalogue: CatalogueVersion, Permissions: string(w.wish.Set),
 	}
 	if w.wish.secret() {
 		res.Credential = connections.Credential{Type: connections.TypeClientSecret, NotAfter: w.j.Secret.End, Secret: w.j.Secret.Ref}

@@ -61,9 +61,20 @@ type Permission struct {
 	Role          string // as the roles claim of a token spells it
 	RoleID        string // GUID; unique only together with the resource
 	Allows        string // what whoever holds it can do, in plain words
+	Writes        bool   // whoever holds it can change, create, delete or send something
 	Why           string // what the connection does with it
+	Least         string // why nothing less is enough, where there is something less that looks enough
 	Source        string // where Microsoft documents it
 	Required      bool   // without it the connection does not work
+}
+
+// Marked is the role for whoever is about to consent: marked where it can change
+// data, "User.ReadWrite.All (writes)".
+func (p Permission) Marked() string {
+	if p.Writes {
+		return p.Role + " (writes)"
+	}
+	return p.Role
 }
 
 const (
@@ -74,49 +85,42 @@ const (
 
 // role is what is true of a permission whatever connection uses it.
 type role struct {
-	resource           Resource
-	name, id           string
-	allows, documented string
+	resource   Resource
+	name, id   string
+	writes     bool
+	documented string
 }
 
-// The ids are those of the services' own service principals.
+// The ids are those of the services' own service principals; what each role allows
+// is in the table of Allows.
 // Sources: graphReference (Graph), ewsReference (Exchange), sitesReference (SharePoint).
 var (
-	fullAccess = role{Exchange, "full_access_as_app", "dc890d15-9560-4a4c-9b7f-a736ec74ec40",
-		"read and change every mailbox of the organisation over Exchange Web Services", ewsReference}
-	directoryRead = role{Graph, "Directory.Read.All", "7ab1d382-f21e-4acd-a863-ba3e13f7da61",
-		"read users, groups, applications and other objects of the directory", graphReference + "#directoryreadall"}
-	groupRead = role{Graph, "Group.Read.All", "5b567255-7703-4780-807c-7be8301ae99b",
-		"read all groups, their members and their content", graphReference + "#groupreadall"}
-	mailboxSettings = role{Graph, "MailboxSettings.ReadWrite", "6931bccd-447a-43d1-b442-00a195474933",
-		"read and change the settings of every mailbox, not its messages", graphReference + "#mailboxsettingsreadwrite"}
-	userRead = role{Graph, "User.Read.All", "df021288-bdef-4463-88db-98f22de89214",
-		"read the full profile of every user", graphReference + "#userreadall"}
-	userWrite = role{Graph, "User.ReadWrite.All", "741f803b-c850-494e-b5df-cde7c675a1ca",
-		"read, create and change users", graphReference + "#userreadwriteall"}
-	organizationRead = role{Graph, "Organization.Read.All", "498476ce-e0fe-48b0-b801-37ba7e2685c6",
-		"read the organisation's name, domains and subscriptions", graphReference + "#organizationreadall"}
-	deviceConfigRead = role{Graph, "DeviceManagementServiceConfig.Read.All", "06a5fe6d-c49d-46a7-b082-56b1b14103c7",
-		"read the enrolment settings of Microsoft Intune", graphReference + "#devicemanagementserviceconfigreadall"}
-	graphSitesRead = role{Graph, "Sites.Read.All", "332a536c-c7ef-4017-ab91-336970924f0d",
-		"read the documents and lists of every site", graphReference + "#sitesreadall"}
-	sitesFullControl = role{SharePoint, "Sites.FullControl.All", "678536fe-1083-478a-9c59-b99265e6b0d3",
-		"full control of every site collection", sitesReference}
+	fullAccess       = role{Exchange, "full_access_as_app", "dc890d15-9560-4a4c-9b7f-a736ec74ec40", true, ewsReference}
+	directoryRead    = role{Graph, "Directory.Read.All", "7ab1d382-f21e-4acd-a863-ba3e13f7da61", false, graphReference + "#directoryreadall"}
+	groupRead        = role{Graph, "Group.Read.All", "5b567255-7703-4780-807c-7be8301ae99b", false, graphReference + "#groupreadall"}
+	mailboxSettings  = role{Graph, "MailboxSettings.ReadWrite", "6931bccd-447a-43d1-b442-00a195474933", true, graphReference + "#mailboxsettingsreadwrite"}
+	userRead         = role{Graph, "User.Read.All", "df021288-bdef-4463-88db-98f22de89214", false, graphReference + "#userreadall"}
+	userWrite        = role{Graph, "User.ReadWrite.All", "741f803b-c850-494e-b5df-cde7c675a1ca", true, graphReference + "#userreadwriteall"}
+	organizationRead = role{Graph, "Organization.Read.All", "498476ce-e0fe-48b0-b801-37ba7e2685c6", false, graphReference + "#organizationreadall"}
+	deviceConfigRead = role{Graph, "DeviceManagementServiceConfig.Read.All", "06a5fe6d-c49d-46a7-b082-56b1b14103c7", false, graphReference + "#devicemanagementserviceconfigreadall"}
+	graphSitesRead   = role{Graph, "Sites.Read.All", "332a536c-c7ef-4017-ab91-336970924f0d", false, graphReference + "#sitesreadall"}
+	sitesFullControl = role{SharePoint, "Sites.FullControl.All", "678536fe-1083-478a-9c59-b99265e6b0d3", true, sitesReference}
 )
 
-func (r role) wanted(kind connections.Kind, required bool, why string) Permission {
+func (r role) wanted(p Purpose, why string) Permission {
 	return Permission{
-		Kind: kind, Resource: r.resource, ResourceAppID: r.resource.AppID(), Role: r.name, RoleID: r.id,
-		Allows: r.allows, Why: why, Source: r.documented, Required: required,
+		Kind: p.Kind, Resource: r.resource, ResourceAppID: r.resource.AppID(), Role: r.name, RoleID: r.id, Writes: r.writes,
+		Allows: Allows(r.resource, r.name), Why: why, Source: r.documented,
+		// SharePoint takes tokens that were got with a certificate only.
+		Required: r.resource != SharePoint || !p.Secret,
 	}
 }
 
-// Catalogue lists the permissions that a connection of the kind uses, Exchange
-// first, in the order of the documentation. An unknown kind has none. The slice
-// is the caller's own.
-func Catalogue(kind connections.Kind) []Permission {
-	need := func(r role, why string) Permission { return r.wanted(kind, true, why) }
-	switch kind {
+// Catalogue lists the permissions that a connection uses, in the order of the
+// documentation. An unknown kind has none. The slice is the caller's own.
+func Catalogue(p Purpose) []Permission {
+	need := func(r role, why string) Permission { return r.wanted(p, why) }
+	switch p.Kind {
 	case connections.Exchange:
 		return []Permission{
 			need(fullAccess, "to back up and restore mailboxes and public folders"),
@@ -126,13 +130,18 @@ func Catalogue(kind connections.Kind) []Permission {
 			need(userRead, "to list users and find the dedicated account"),
 		}
 	case connections.SharePoint:
+		if p.Set == SetSeed {
+			return []Permission{
+				need(fullAccess, "to reach the group mailboxes that belong to sites"),
+				need(userRead, "to list users and the owners of OneDrive sites"),
+			}
+		}
 		return []Permission{
-			need(fullAccess, "to reach the group mailboxes that belong to sites"),
 			need(userRead, "to list users and the owners of OneDrive sites"),
-			// The documented list above cannot enumerate sites; that took a user's
-			// password until such sign-ins were blocked for good on 2026-05-01.
-			sitesFullControl.wanted(kind, false, "to list, back up and restore sites; works with a certificate only"),
-			graphSitesRead.wanted(kind, false, "to list all site collections through Microsoft Graph"),
+			need(graphSitesRead, "to list the site collections of all geographies and to find the tenant's real addresses").
+				least("Sites.Selected lists no sites, and Microsoft Graph takes nothing else below Sites.Read.All for listing them."),
+			need(sitesFullControl, "to back up and restore sites with their permissions and to reach the SharePoint admin centre; with a certificate only").
+				least("Sites.Read.All, Sites.ReadWrite.All and Sites.Manage.All open sites and find them by search, but neither restore permissions nor enter the admin centre."),
 		}
 	case connections.MigrationSource:
 		return []Permission{
@@ -155,13 +164,18 @@ func Catalogue(kind connections.Kind) []Permission {
 	}
 }
 
-// Resources lists the services on which a connection of the kind needs at least
-// one permission, in the order of the catalogue.
-func Resources(kind connections.Kind) []Resource {
+func (p Permission) least(why string) Permission {
+	p.Least = why
+	return p
+}
+
+// Resources lists the services on which a connection needs at least one
+// permission, in the order of the catalogue.
+func Resources(p Purpose) []Resource {
 	var out []Resource
-	for _, p := range Catalogue(kind) {
-		if p.Required && !slices.Contains(out, p.Resource) {
-			out = append(out, p.Resource)
+	for _, q := range Catalogue(p) {
+		if q.Required && !slices.Contains(out, q.Resource) {
+			out = append(out, q.Resource)
 		}
 	}
 	return out

@@ -3,8 +3,6 @@ package registration
 import (
 	"slices"
 	"strings"
-
-	"github.com/c2conn/c2conn/connections"
 )
 
 // contains lists which permissions a permission contains; Covers follows it
@@ -54,11 +52,12 @@ type Cover struct {
 	By         string
 }
 
-// Extra is a granted permission that the kind does not use.
+// Extra is a granted permission that nothing uses.
 type Extra struct {
 	Resource Resource
 	Role     string
-	Powerful bool // it can change or send things, or manage the directory
+	Writes   bool   // it can change, create, delete or send something
+	Allows   string // in plain words; "" where c2conn does not know the permission
 }
 
 // Comparison is a registration's permissions held against the catalogue.
@@ -68,7 +67,7 @@ type Comparison struct {
 	Missing     []Permission // required, neither granted nor covered
 	Optional    []Permission // not required, neither granted nor covered
 	Superfluous []Extra      // granted without need
-	Unknown     []Permission // of a service whose token is not at hand
+	Unknown     []Permission // required, of a service whose token is not at hand
 }
 
 // Wanted is the number of required permissions of the catalogue that could be
@@ -91,52 +90,65 @@ func (c Comparison) Met() int {
 	return n
 }
 
-// Compare holds the roles found in tokens against the catalogue of a kind. A
-// service without an entry in roles was not asked: its permissions are Unknown.
-// An entry with no roles means that nothing is granted there.
-func Compare(kind connections.Kind, roles map[Resource][]string) Comparison {
+// Compare holds the roles found in tokens against the catalogue. A service without
+// an entry in roles was not asked: what is required there is Unknown. An entry with
+// no roles means that nothing is granted there. also names what else the application
+// is for: what other saved connections use of it is not superfluous.
+func Compare(p Purpose, also []Purpose, roles map[Resource][]string) Comparison {
 	var c Comparison
-	catalogue := Catalogue(kind)
-	covering := map[Resource]map[string]bool{} // granted roles that are needed only because they contain one
-	for _, p := range catalogue {
-		granted, asked := roles[p.Resource]
-		by := ""
-		if i := slices.IndexFunc(granted, func(r string) bool { return Covers(p.Resource, r, p.Role) }); i >= 0 {
-			by = granted[i]
-		}
-		switch {
-		case !asked:
-			c.Unknown = append(c.Unknown, p)
-		case slices.Contains(granted, p.Role):
-			c.Granted = append(c.Granted, p)
-		case by != "":
-			c.Covered = append(c.Covered, Cover{p, by})
-			if covering[p.Resource] == nil {
-				covering[p.Resource] = map[string]bool{}
+	used := map[Resource]map[string]bool{Exchange: {}, Graph: {}, SharePoint: {}} // by anything, for itself or for what it contains
+	for i, purpose := range append([]Purpose{p}, also...) {
+		for _, p := range Catalogue(purpose) {
+			granted, asked := roles[p.Resource]
+			by := p.Role
+			if j := slices.IndexFunc(granted, func(r string) bool { return Covers(p.Resource, r, p.Role) }); j >= 0 && !slices.Contains(granted, p.Role) {
+				by = granted[j]
 			}
-			covering[p.Resource][by] = true
-		case p.Required:
-			c.Missing = append(c.Missing, p)
-		default:
-			c.Optional = append(c.Optional, p)
+			used[p.Resource][by] = true
+			switch {
+			case i > 0:
+			case !asked && p.Required:
+				c.Unknown = append(c.Unknown, p)
+			case !asked:
+			case slices.Contains(granted, p.Role):
+				c.Granted = append(c.Granted, p)
+			case by != p.Role:
+				c.Covered = append(c.Covered, Cover{p, by})
+			case p.Required:
+				c.Missing = append(c.Missing, p)
+			default:
+				c.Optional = append(c.Optional, p)
+			}
 		}
 	}
 	for _, resource := range []Resource{Exchange, Graph, SharePoint} {
 		for _, r := range slices.Compact(slices.Sorted(slices.Values(roles[resource]))) {
-			wanted := slices.ContainsFunc(catalogue, func(p Permission) bool { return p.Resource == resource && p.Role == r })
-			if !wanted && !covering[resource][r] {
-				c.Superfluous = append(c.Superfluous, Extra{resource, r, Powerful(r)})
+			if !used[resource][r] {
+				c.Superfluous = append(c.Superfluous, Extra{resource, r, writes(resource, r), Allows(resource, r)})
 			}
 		}
 	}
 	return c
 }
 
+// writes reports whether whoever holds a role can change, create, delete or send
+// something: as the catalogue says, else as far as the role's name tells.
+func writes(r Resource, role string) bool {
+	for _, p := range Purposes() {
+		for _, q := range Catalogue(p) {
+			if q.Resource == r && q.Role == role {
+				return q.Writes
+			}
+		}
+	}
+	return Powerful(role)
+}
+
 // Powerful reports whether a role can change, send or manage things, judged by
 // its name: Microsoft names what a role may do in the part between dots.
 func Powerful(role string) bool {
 	for part := range strings.SplitSeq(role, ".") {
-		for _, word := range []string{"ReadWrite", "FullControl", "Manage", "Send", "Create", "Write", "AccessAsUser", "ImportExport", "full_access"} {
+		for _, word := range []string{"ReadWrite", "FullControl", "Manage", "Send", "Create", "Write", "AccessAsUser", "AccessAsApp", "ImportExport", "Migrat", "Invite", "EnableDisable", "PrivilegedOperations", "full_access"} {
 			if strings.HasPrefix(part, word) {
 				return true
 			}

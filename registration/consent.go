@@ -6,24 +6,23 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/graph"
 	"github.com/c2conn/c2conn/internal/task"
 )
 
-func (q PlannedPermission) permission(kind connections.Kind) Permission {
-	for _, p := range Catalogue(kind) {
+func (q PlannedPermission) permission(purpose Purpose) Permission {
+	for _, p := range Catalogue(purpose) {
 		if p.Resource == q.Resource && p.Role == q.Role {
 			p.RoleID = q.ID
 			return p
 		}
 	}
-	return Permission{Kind: kind, Resource: q.Resource, ResourceAppID: q.ResourceAppID, Role: q.Role, RoleID: q.ID, Allows: q.Allows, Why: q.Why, Required: q.Required}
+	return Permission{Kind: purpose.Kind, Resource: q.Resource, ResourceAppID: q.ResourceAppID, Role: q.Role, RoleID: q.ID, Allows: q.Allows, Writes: q.Writes, Why: q.Why, Required: q.Required}
 }
 
 func roleOf(p Permission) advice.Role {
-	return advice.Role{Service: p.Resource.Title(), Name: p.Role, Why: p.Why}
+	return advice.Role{Service: p.Resource.Title(), Name: p.Role, Why: p.Why, Writes: p.Writes}
 }
 
 // doConsent grants the permissions that are not granted yet. Those that the
@@ -42,7 +41,7 @@ func (w *work) doConsent(ctx context.Context) task.Result {
 	var ask []graph.Assignment
 	var asked []Permission
 	for _, q := range w.plan.Permissions {
-		p := q.permission(w.plan.Kind)
+		p := q.permission(w.wish.purpose())
 		if isGranted(have, q.ResourceID, q.ID) {
 			w.granted = append(w.granted, p)
 			continue
@@ -104,15 +103,16 @@ func isGranted(have []graph.Assignment, resourceID, roleID string) bool {
 	})
 }
 
-// Grant consents, as whoever signed in, to the permissions that an application of
-// the kind needs: those that the catalogue requires, and of the optional ones
+// Grant consents, as whoever signed in, to the permissions that an application
+// needs for its purpose: those that the catalogue requires, and of the optional ones
 // those that the application asks for. granted are those that this call granted,
 // without those of before; missing those that the account may not grant.
 //
 // Errors: *graph.Error, *advice.NoResourceError.
-func Grant(ctx context.Context, admin Admin, kind connections.Kind, clientID string) (granted, missing []Permission, err error) {
+func Grant(ctx context.Context, admin Admin, p Purpose, clientID string) (granted, missing []Permission, err error) {
 	var resources []string
-	for _, p := range Catalogue(kind) {
+	wanted := Catalogue(p)
+	for _, p := range wanted {
 		if !slices.Contains(resources, p.ResourceAppID) {
 			resources = append(resources, p.ResourceAppID)
 		}
@@ -139,7 +139,7 @@ func Grant(ctx context.Context, admin Admin, kind connections.Kind, clientID str
 	}
 	var ask []graph.Assignment
 	var asked []Permission
-	for _, p := range Catalogue(kind) {
+	for _, p := range wanted {
 		service, ok := s.Resources[p.ResourceAppID]
 		role, found := findRole(service, p.Role)
 		switch {

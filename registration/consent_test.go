@@ -22,15 +22,15 @@ func TestConsentLater(t *testing.T) {
 	if err != nil || len(res.Missing) != 4 {
 		t.Fatal(res, err)
 	}
-	granted, missing, err := Grant(t.Context(), p.admin, connections.Exchange, res.Registration.ClientID)
+	granted, missing, err := Grant(t.Context(), p.admin, Purpose{Kind: connections.Exchange}, res.Registration.ClientID)
 	if err != nil || len(granted) != 0 || len(missing) != 4 {
 		t.Errorf("%v %v %v", granted, missing, err)
 	}
-	granted, missing, err = Grant(t.Context(), p.signIn(sim.PrivilegedRoleAdmin), connections.Exchange, res.Registration.ClientID)
+	granted, missing, err = Grant(t.Context(), p.signIn(sim.PrivilegedRoleAdmin), Purpose{Kind: connections.Exchange}, res.Registration.ClientID)
 	if err != nil || len(granted) != 4 || len(missing) != 0 {
 		t.Fatalf("%v %v %v", granted, missing, err)
 	}
-	if err := Await(t.Context(), res.App, p.cloud, Catalogue(connections.Exchange), 2, time.Minute, p.clock); err != nil {
+	if err := Await(t.Context(), res.App, p.cloud, Catalogue(Purpose{Kind: connections.Exchange}), 2, time.Minute, p.clock); err != nil {
 		t.Error(err)
 	}
 }
@@ -50,7 +50,7 @@ func TestAwait(t *testing.T) {
 		words = append(words, u.Text)
 	})
 	begin := p.clock.Now()
-	err = Await(ctx, res.App, p.cloud, Catalogue(connections.Exchange), 1, time.Minute, p.clock)
+	err = Await(ctx, res.App, p.cloud, Catalogue(Purpose{Kind: connections.Exchange}), 1, time.Minute, p.clock)
 	var slow *advice.ReplicationError
 	var roles *advice.MissingRolesError
 	if !errors.As(err, &slow) || slow.Waited < time.Minute || slow.What != "the consent" || !errors.As(err, &roles) || len(roles.Missing) != 4 {
@@ -63,7 +63,7 @@ func TestAwait(t *testing.T) {
 		t.Errorf("waited %v", waited)
 	}
 	before := p.clock.Now()
-	if err := Await(ctx, res.App, p.cloud, Catalogue(connections.Exchange), 1, 0, p.clock); !errors.As(err, &slow) || !p.clock.Now().Equal(before) {
+	if err := Await(ctx, res.App, p.cloud, Catalogue(Purpose{Kind: connections.Exchange}), 1, 0, p.clock); !errors.As(err, &slow) || !p.clock.Now().Equal(before) {
 		t.Errorf("to look once: %v", err)
 	}
 	for fault, want := range map[string]string{"app-not-found": "Entra ID does not know the application everywhere yet (AADSTS700016), asking again in 5 s", "no-service-principal": "Entra ID does not know the service principal everywhere yet (AADSTS7000229), asking again in 5 s"} {
@@ -71,12 +71,12 @@ func TestAwait(t *testing.T) {
 		if err := p.world.SetFault(fault); err != nil {
 			t.Fatal(err)
 		}
-		if err := Await(ctx, res.App, p.cloud, Catalogue(connections.Exchange), 1, time.Minute, p.clock); !errors.As(err, &slow) || slow.What != "the application" || words[0] != want {
+		if err := Await(ctx, res.App, p.cloud, Catalogue(Purpose{Kind: connections.Exchange}), 1, time.Minute, p.clock); !errors.As(err, &slow) || slow.What != "the application" || words[0] != want {
 			t.Errorf("%v %q", err, words)
 		}
 		// What no replica takes so long to learn is wrong.
 		var refused *entra.Error
-		if err := Await(ctx, res.App, p.cloud, Catalogue(connections.Exchange), 1, time.Hour, p.clock); !errors.As(err, &refused) || isA[*advice.ReplicationError](err) {
+		if err := Await(ctx, res.App, p.cloud, Catalogue(Purpose{Kind: connections.Exchange}), 1, time.Hour, p.clock); !errors.As(err, &refused) || isA[*advice.ReplicationError](err) {
 			t.Errorf("%v", err)
 		}
 		p.world.ClearFault(fault)
@@ -86,7 +86,7 @@ func TestAwait(t *testing.T) {
 	}
 	before = p.clock.Now()
 	var refused *entra.Error
-	if err := Await(ctx, res.App, p.cloud, Catalogue(connections.Exchange), 1, time.Hour, p.clock); !errors.As(err, &refused) || !p.clock.Now().Equal(before) {
+	if err := Await(ctx, res.App, p.cloud, Catalogue(Purpose{Kind: connections.Exchange}), 1, time.Hour, p.clock); !errors.As(err, &refused) || !p.clock.Now().Equal(before) {
 		t.Errorf("waiting does not help there: %v", err)
 	}
 }

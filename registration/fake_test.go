@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/graph"
 )
 
@@ -86,8 +85,8 @@ func newFake(c *clock) *fake {
 	f := &fake{clock: c}
 	for i, r := range []Resource{Exchange, Graph, SharePoint} {
 		sp := graph.ServicePrincipal{ObjectID: fmt.Sprintf("aaaaaaaa-0000-4000-8000-00000000000%d", i), AppID: r.AppID(), DisplayName: r.Title(), Enabled: true}
-		for _, kind := range connections.Kinds() {
-			for _, p := range Catalogue(kind) {
+		for _, purpose := range Purposes() {
+			for _, p := range Catalogue(purpose) {
 				if p.Resource == r && !slices.ContainsFunc(sp.Roles, func(a graph.AppRole) bool { return a.Value == p.Role }) {
 					sp.Roles = append(sp.Roles, graph.AppRole{ID: p.RoleID, Value: p.Role, Enabled: true, ForApplications: true})
 				}

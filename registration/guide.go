@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/c2conn/c2conn/connections"
@@ -16,6 +17,7 @@ type GuideOptions struct {
 	TenantID   string // id or domain; in the links and commands
 	CanConnect bool   // c2conn has a command `new KIND` that uses the result
 
+	Set          Set  // of permissions
 	RequiredOnly bool // manifest and scripts leave out the permissions that the catalogue calls optional
 }
 
@@ -25,6 +27,7 @@ type GuideOptions struct {
 type Guide struct {
 	Version string      `json:"version"` // of the catalogue
 	Kind    string      `json:"kind"`
+	Set     string      `json:"set"` // of permissions: recommended or seed
 	AppName string      `json:"app_name"`
 	Cloud   string      `json:"cloud"`
 	Title   string      `json:"title"`
@@ -46,16 +49,11 @@ type GuideStep struct {
 // GuideItem is one thing to do. Only Text is always there.
 type GuideItem struct {
 	Text        string               `json:"text"`
-	Link        string               `json:"link,omitempty"`    // the page where it is done
-	Command     string               `json:"command,omitempty"` // what to type
+	Link        string               `json:"link,omitempty"`       // the page where it is done
+	Command     string               `json:"command,omitempty"`    // what to type
+	PowerShell  string               `json:"powershell,omitempty"` // what to type in Exchange Online PowerShell
 	Permissions []PermissionDocument `json:"permissions,omitempty"`
 }
-
-// What stands in a command for an id that is not known yet.
-const (
-	clientIDHere = "CLIENT-ID"
-	tenantIDHere = "TENANT-ID"
-)
 
 // MakeGuide describes how an application for a kind of connection is registered
 // by hand, with the menu names of 2026; an unknown kind has no steps.
@@ -69,26 +67,17 @@ func MakeGuide(kind connections.Kind, o GuideOptions) Guide {
 	}
 	o = o.with(kind)
 	g := Guide{
-		Version: CatalogueVersion, Kind: string(kind), AppName: o.AppName, Cloud: o.Cloud.Name,
-		Title: "Register “" + o.AppName + "” by hand",
-		Intro: "For a connection of the kind " + string(kind) + ". You need a Global Administrator or a Privileged Role Administrator for step 3; " +
-			"the rest can also be done by an Application Administrator or a Cloud Application Administrator.",
-		Permissions: Document(kind).Kinds[0].Permissions,
+		Version: CatalogueVersion, Kind: string(kind), Set: o.Set.Name(), AppName: o.AppName, Cloud: o.Cloud.Name,
+		Title:       "Register “" + o.AppName + "” by hand",
+		Intro:       o.intro(kind),
+		Permissions: o.documents(kind),
 		Manifest:    MakeManifest(kind, o), Application: MakeApplication(kind, o),
 	}
-	g.Steps = append(g.Steps, o.register(), o.permissions(kind), o.consent(), o.credential(kind))
-	if Catalogue(kind)[0].Resource == Exchange {
-		g.Steps = append(g.Steps, GuideStep{"Let it use Exchange Web Services", []GuideItem{{
-			Text: "Since October 2026 Exchange Online lets only listed applications use Exchange Web Services, and they end there on 1 April 2027. " +
-				"The check “ews” of the connection says whether yours is blocked, and then prints the PowerShell that adds it to the list without dropping the others.",
-		}}})
-	}
-	use := GuideItem{Text: "Keep the client ID, the tenant ID and the certificate's thumbprint (or the file with the secret): the connection is made from them."}
+	g.Steps = append(g.Steps, o.register(), o.permissions(kind), o.consent(kind), o.credential(kind))
+	g.Steps = append(append(g.Steps, o.services(kind)...), o.connect(kind))
 	if o.CanConnect {
 		g.Command = o.newCommand(kind)
-		use = GuideItem{Text: "The account is any user of the tenant with a mailbox. With a client secret, give --client-secret-file FILE instead of the thumbprint.", Command: g.Command}
 	}
-	g.Steps = append(g.Steps, GuideStep{"Make the connection", []GuideItem{use}})
 	return g
 }
 
@@ -104,6 +93,12 @@ func (o GuideOptions) with(kind connections.Kind) GuideOptions {
 		}
 	}
 	return o
+}
+
+func (o GuideOptions) purpose(kind connections.Kind) Purpose { return Purpose{Kind: kind, Set: o.Set} }
+
+func (o GuideOptions) documents(kind connections.Kind) []PermissionDocument {
+	return documents(Catalogue(o.purpose(kind)))
 }
 
 // page is a link to a page of the application once there is one, else to the list
@@ -132,7 +127,7 @@ func (o GuideOptions) permissions(kind connections.Kind) GuideStep {
 	step := GuideStep{"Add the permissions", []GuideItem{
 		{Text: "Open API permissions in the menu of the application.", Link: o.page(cloud.Cloud.AppPermissions)},
 	}}
-	for _, group := range byResource(Document(kind).Kinds[0].Permissions) {
+	for _, group := range byResource(o.documents(kind)) {
 		way := "Add a permission › " + group[0].ResourceTitle() + " › Application permissions"
 		if group[0].Resource == string(Exchange) {
 			// Its tile of earlier years is gone from the Microsoft APIs.
@@ -147,17 +142,20 @@ func (o GuideOptions) permissions(kind connections.Kind) GuideStep {
 }
 
 // flags are those that make the same manifest again.
-func (o GuideOptions) flags() string {
-	if o.RequiredOnly {
-		return " --required-only"
+func (o GuideOptions) flags() (flags string) {
+	if o.Set != SetRecommended {
+		flags = " --permissions " + string(o.Set)
 	}
-	return ""
+	if o.RequiredOnly {
+		flags += " --required-only"
+	}
+	return flags
 }
 
 // wants reports whether the application is to ask for a permission.
 func (o GuideOptions) wants(p PermissionDocument) bool { return p.Required || !o.RequiredOnly }
 
-func (o GuideOptions) consent() GuideStep {
+func (o GuideOptions) consent(kind connections.Kind) GuideStep {
 	step := GuideStep{"Grant admin consent", []GuideItem{{
 		Text: "On the page API permissions choose “Grant admin consent for …”, then Yes. Every line must show a green tick in the column Status. " +
 			"Without it the application has no permission at all. The roles Application Administrator and Cloud Application Administrator are enough for Exchange and SharePoint, not for Microsoft Graph.",
@@ -167,39 +165,24 @@ func (o GuideOptions) consent() GuideStep {
 		other = GuideItem{Text: "If you may not, send this link to a Global Administrator or a Privileged Role Administrator. There is no secret in it.", Link: o.Cloud.AdminConsent(o.TenantID, o.ClientID)}
 	}
 	step.Items = append(step.Items, other)
+	all := slices.DeleteFunc(o.documents(kind), func(p PermissionDocument) bool { return !o.wants(p) })
+	if text := writesText(writing(all), len(all)); text != "" {
+		step.Items = slices.Insert(step.Items, 0, GuideItem{Text: text + " Make sure that this is meant before you consent."})
+	}
 	return step
 }
 
 func (o GuideOptions) credential(kind connections.Kind) GuideStep {
-	//nolint:gosec // words about a secret, not one
-	secret := "Or a client secret: Certificates & secrets › Client secrets › New client secret; it lives at most 24 months. Copy the Value at once into a file that only you can read: " +
-		"it is shown once, and the Secret ID beside it is something else."
-	for _, p := range Catalogue(kind) {
-		if p.Resource == SharePoint {
-			secret += " SharePoint accepts applications with a certificate only." //nolint:gosec // words, no secret
-			break
-		}
+	title := "Give it a credential; one is enough"
+	if o.reaches(kind, SharePoint) {
+		title = "Give it a certificate"
 	}
-	return GuideStep{"Give it a credential; one is enough", []GuideItem{
+	return GuideStep{title, []GuideItem{
 		{Text: "A certificate: make one here. Its private key never leaves c2conn's store; note the thumbprint.", Command: "c2conn cert new --name " + shellWord(o.AppName) + " --out c2conn.cer"},
 		{Text: "Or write out the public part of one that is in the store already:", Command: "c2conn cert export THUMBPRINT --out c2conn.cer"},
 		{Text: "Upload it: Certificates & secrets › Certificates › Upload certificate › c2conn.cer › Add. A tenant may limit how long certificates live; then make a shorter one, for example with --valid 365d.", Link: o.page(cloud.Cloud.AppCredentials)},
-		{Text: secret},
+		o.secret(kind),
 	}}
-}
-
-func (o GuideOptions) newCommand(kind connections.Kind) string {
-	client, tenant, where := clientIDHere, tenantIDHere, ""
-	if o.ClientID != "" {
-		client = shellWord(o.ClientID)
-	}
-	if o.TenantID != "" {
-		tenant = shellWord(o.TenantID)
-	}
-	if o.Cloud.Name != cloud.Global && o.Cloud.Name != "" {
-		where = " --cloud " + shellWord(o.Cloud.Name)
-	}
-	return "c2conn new " + string(kind) + " --manual" + where + " --client-id " + client + " --tenant-id " + tenant + " --mailbox ACCOUNT --cert-thumbprint THUMBPRINT --name NAME"
 }
 
 // byResource splits permissions by service, in their order; the optional ones of

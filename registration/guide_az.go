@@ -41,7 +41,7 @@ func AzScript(kind connections.Kind, shell Shell, o GuideOptions) string {
 		text, quote = azPowerShell, func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 	}
 	var roles []string
-	for _, p := range Document(kind).Kinds[0].Permissions {
+	for _, p := range o.documents(kind) {
 		if o.wants(p) {
 			roles = append(roles, p.ResourceAppID+" "+p.RoleID+" "+p.Role)
 		}

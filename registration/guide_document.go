@@ -1,7 +1,5 @@
 package registration
 
-import "github.com/c2conn/c2conn/connections"
-
 // CatalogueDocument is the catalogue as `c2conn app permissions --output json`
 // prints it. The names of its members are a contract.
 type CatalogueDocument struct {
@@ -9,9 +7,10 @@ type CatalogueDocument struct {
 	Kinds   []KindDocument `json:"kinds"`
 }
 
-// KindDocument is what one kind of connection needs.
+// KindDocument is what one kind of connection needs, with one of its permission sets.
 type KindDocument struct {
 	Kind        string               `json:"kind"`
+	Set         string               `json:"set"`      // recommended or seed
 	AppName     string               `json:"app_name"` // documented display name
 	Permissions []PermissionDocument `json:"permissions"`
 }
@@ -24,27 +23,32 @@ type PermissionDocument struct {
 	RoleID        string `json:"role_id"`
 	Type          string `json:"type"` // always Role: an application permission
 	Allows        string `json:"allows"`
+	Writes        bool   `json:"writes"` // it can change, create, delete or send something
 	Why           string `json:"why"`
+	Least         string `json:"least,omitempty"` // why nothing less is enough
 	Source        string `json:"source"`
 	Required      bool   `json:"required"`
-	Powerful      bool   `json:"powerful"` // it can change or send things, or manage the directory
 }
 
 // ResourceTitle is the name under which the admin centre lists the service.
 func (p PermissionDocument) ResourceTitle() string { return Resource(p.Resource).Title() }
 
-// Document gives the catalogue of the kinds, in their order.
-func Document(kinds ...connections.Kind) CatalogueDocument {
+// Document gives the catalogue for purposes, in their order.
+func Document(purposes ...Purpose) CatalogueDocument {
 	doc := CatalogueDocument{Version: CatalogueVersion, Kinds: []KindDocument{}}
-	for _, kind := range kinds {
-		k := KindDocument{Kind: string(kind), AppName: AppName(kind), Permissions: []PermissionDocument{}}
-		for _, p := range Catalogue(kind) {
-			k.Permissions = append(k.Permissions, PermissionDocument{
-				Resource: string(p.Resource), ResourceAppID: p.ResourceAppID, Role: p.Role, RoleID: p.RoleID, Type: "Role",
-				Allows: p.Allows, Why: p.Why, Source: p.Source, Required: p.Required, Powerful: Powerful(p.Role),
-			})
-		}
-		doc.Kinds = append(doc.Kinds, k)
+	for _, p := range purposes {
+		doc.Kinds = append(doc.Kinds, KindDocument{Kind: string(p.Kind), Set: p.Set.Name(), AppName: AppName(p.Kind), Permissions: documents(Catalogue(p))})
 	}
 	return doc
+}
+
+func documents(list []Permission) []PermissionDocument {
+	docs := make([]PermissionDocument, 0, len(list))
+	for _, p := range list {
+		docs = append(docs, PermissionDocument{
+			Resource: string(p.Resource), ResourceAppID: p.ResourceAppID, Role: p.Role, RoleID: p.RoleID, Type: "Role",
+			Allows: p.Allows, Writes: p.Writes, Why: p.Why, Least: p.Least, Source: p.Source, Required: p.Required,
+		})
+	}
+	return docs
 }

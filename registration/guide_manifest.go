@@ -42,7 +42,7 @@ type ManifestApplication struct {
 // MakeManifest gives the permissions of a kind, for the Manifest page.
 func MakeManifest(kind connections.Kind, o GuideOptions) Manifest {
 	m := Manifest{RequiredResourceAccess: []ManifestResource{}}
-	for _, group := range byResource(Document(kind).Kinds[0].Permissions) {
+	for _, group := range byResource(o.documents(kind)) {
 		r := ManifestResource{ResourceAppID: group[0].ResourceAppID}
 		for _, p := range group {
 			if o.wants(p) {

@@ -63,12 +63,14 @@ const (
 func TestGuideGoldens(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds {
-		o := registration.GuideOptions{Cloud: global(t), CanConnect: kind == connections.Exchange}
+		o := registration.GuideOptions{Cloud: global(t), CanConnect: true}
 		g := registration.MakeGuide(kind, o)
 		golden(t, string(kind)+".txt", g.Text(80))
 		golden(t, string(kind)+".md", g.Markdown())
 		golden(t, string(kind)+".manifest.json", g.Manifest.JSON())
 	}
+	seed := registration.GuideOptions{Cloud: global(t), Set: registration.SetSeed}
+	golden(t, "seed.txt", registration.MakeGuide(connections.SharePoint, seed).Text(80))
 	exchange := registration.GuideOptions{Cloud: global(t), CanConnect: true}
 	golden(t, "exchange.sh", registration.AzScript(connections.Exchange, registration.Bash, exchange))
 	golden(t, "exchange.ps1", registration.AzScript(connections.Exchange, registration.PowerShell, exchange))
@@ -96,7 +98,7 @@ func TestGuideFitsTheTerminal(t *testing.T) {
 			for line := range strings.Lines(registration.MakeGuide(kind, registration.GuideOptions{Cloud: global(t), CanConnect: true}).Text(width)) {
 				line = strings.TrimRight(line, "\n")
 				text := strings.TrimLeft(line, " ")
-				whole := strings.HasPrefix(text, "$ ") || strings.HasPrefix(text, "https://") || strings.HasPrefix(text, "[ ] ") || !strings.Contains(text, " ")
+				whole := strings.HasPrefix(text, "$ ") || strings.HasPrefix(text, "PS> ") || strings.HasPrefix(text, "https://") || strings.HasPrefix(text, "[ ] ") || !strings.Contains(text, " ")
 				if utf8.RuneCountInString(line) > width && !whole {
 					t.Errorf("%s at %d columns: %q", kind, width, line)
 				}
@@ -128,7 +130,7 @@ func TestManifestAsksForTheCatalogue(t *testing.T) {
 					got = append(got, r.ResourceAppID+" "+a.ID)
 				}
 			}
-			for _, p := range registration.Catalogue(kind) {
+			for _, p := range registration.Catalogue(registration.Purpose{Kind: kind}) {
 				if p.Required || !requiredOnly {
 					want = append(want, p.ResourceAppID+" "+p.RoleID)
 				}
@@ -232,19 +234,23 @@ func TestDocsListThePermissions(t *testing.T) {
 	}
 	got := map[string]string{}
 	for line := range strings.Lines(string(page)) {
-		if cells := strings.Split(line, "|"); len(cells) == 9 && strings.Contains(cells[3], "-") && strings.Contains(cells[3], "`") {
-			for i, kind := range kinds {
+		if cells := strings.Split(line, "|"); len(cells) == 10 && strings.Contains(cells[3], "-") && strings.Contains(cells[3], "`") {
+			for i, p := range registration.Purposes() {
 				if needed := strings.TrimSpace(cells[4+i]); needed != "" {
-					key := fmt.Sprintf("%s %s %s %s", kind, strings.TrimSpace(cells[1]), strings.Trim(cells[2], " `"), strings.Trim(cells[3], " `"))
+					key := fmt.Sprintf("%s %s %s %s %s", p.Kind, p.Set, strings.TrimSpace(cells[1]), strings.TrimSpace(cells[2]), strings.Trim(cells[3], " `"))
 					got[key] = needed
 				}
 			}
 		}
 	}
 	want := map[string]string{}
-	for _, kind := range kinds {
-		for _, p := range registration.Catalogue(kind) {
-			want[fmt.Sprintf("%s %s %s %s", kind, p.Resource.Title(), p.Role, p.RoleID)] = map[bool]string{true: "required", false: "optional"}[p.Required]
+	for _, purpose := range registration.Purposes() {
+		for _, p := range registration.Catalogue(purpose) {
+			role := "`" + p.Role + "`"
+			if p.Writes {
+				role = "**" + role + "**"
+			}
+			want[fmt.Sprintf("%s %s %s %s %s", purpose.Kind, purpose.Set, p.Resource.Title(), role, p.RoleID)] = map[bool]string{true: "required", false: "optional"}[p.Required]
 		}
 	}
 	if !maps.Equal(got, want) {

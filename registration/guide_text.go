@@ -18,11 +18,14 @@ func (g Guide) Text(width int) string {
 			const indent = "      "
 			fmt.Fprintf(&b, "   %c) %s\n", 'a'+j, fold(item.Text, width-len(indent), indent))
 			for _, p := range item.Permissions {
-				fmt.Fprintf(&b, "%s[ ] %s%s\n", indent, p.Role, optional(p))
-				fmt.Fprintf(&b, "%s    %s\n", indent, fold("Allows: "+p.Allows+". Wanted "+p.Why+".", width-len(indent)-4, indent+"    "))
+				fmt.Fprintf(&b, "%s[ ] %s%s\n", indent, p.Role, marks(p.Required, p.Writes))
+				fmt.Fprintf(&b, "%s    %s\n", indent, fold(strings.TrimSpace("Allows: "+p.Allows+". Wanted "+p.Why+". "+p.Least), width-len(indent)-4, indent+"    "))
 			}
 			if item.Command != "" {
 				fmt.Fprintf(&b, "%s$ %s\n", indent, item.Command)
+			}
+			if item.PowerShell != "" {
+				fmt.Fprintf(&b, "%sPS> %s\n", indent, item.PowerShell)
 			}
 			if item.Link != "" {
 				fmt.Fprintf(&b, "%s%s\n", indent, item.Link)
@@ -41,33 +44,54 @@ func (g Guide) Markdown() string {
 		for j, item := range step.Items {
 			fmt.Fprintf(&b, "%d. %s\n", j+1, markdown(item.Text))
 			for _, p := range item.Permissions {
-				fmt.Fprintf(&b, "   - [ ] `%s`%s. Allows: %s. Wanted %s. ([source](%s))\n", p.Role, optional(p), p.Allows, p.Why, p.Source)
+				fmt.Fprintf(&b, "   - [ ] `%s`%s. Allows: %s. Wanted %s. %s([source](%s))\n", p.Role, marks(p.Required, p.Writes), p.Allows, p.Why, sentence(p.Least), p.Source)
 			}
-			if item.Command != "" {
-				fmt.Fprintf(&b, "\n       %s\n\n", item.Command)
+			for _, line := range []string{item.Command, item.PowerShell} {
+				if line != "" {
+					fmt.Fprintf(&b, "\n       %s\n\n", line)
+				}
 			}
 			if item.Link != "" {
 				fmt.Fprintf(&b, "\n   <%s>\n\n", item.Link)
 			}
 		}
 	}
-	b.WriteString("\n## The permissions\n\n| API | permission | id | needed |\n| --- | --- | --- | --- |\n")
+	b.WriteString("\n## The permissions\n\n| API | permission | id | needed | writes |\n| --- | --- | --- | --- | --- |\n")
 	for _, p := range g.Permissions {
-		needed := "required"
+		needed, writes := "required", ""
 		if !p.Required {
 			needed = "optional"
 		}
-		fmt.Fprintf(&b, "| %s | `%s` | `%s` | %s |\n", p.ResourceTitle(), p.Role, p.RoleID, needed)
+		if p.Writes {
+			writes = "yes"
+		}
+		fmt.Fprintf(&b, "| %s | `%s` | `%s` | %s | %s |\n", p.ResourceTitle(), p.Role, p.RoleID, needed, writes)
 	}
 	fmt.Fprintf(&b, "\nCatalogue %s.\n", g.Version)
 	return b.String()
 }
 
-func optional(p PermissionDocument) string {
-	if p.Required {
+// marks are what is said of a permission behind its name.
+func marks(required, writes bool) string {
+	var words []string
+	if !required {
+		words = append(words, "optional")
+	}
+	if writes {
+		words = append(words, "writes")
+	}
+	if len(words) == 0 {
 		return ""
 	}
-	return " (optional)"
+	return " (" + strings.Join(words, ", ") + ")"
+}
+
+// sentence is text with a space behind it, or nothing.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	return text + " "
 }
 
 // markdown escapes what Markdown would take for its own, in prose.

@@ -40,6 +40,7 @@ type journal struct {
 	Tenant     connections.Tenant `json:"tenant"`
 	Account    string             `json:"account"` // who began it
 	Kind       connections.Kind   `json:"kind"`
+	Set        Set                `json:"permissions,omitempty"`
 	AppName    string             `json:"app_name"`
 	Connection string             `json:"connection,omitempty"`
 	Type       string             `json:"type"` // of the credential
@@ -192,6 +193,8 @@ func (j *journal) check() error {
 		return bad("tenant")
 	case !slices.Contains(connections.Kinds(), j.Kind):
 		return bad("kind")
+	case j.Set != SetRecommended && j.Set != SetSeed:
+		return bad("permission set")
 	case j.Type != connections.TypeCertificate && j.Type != connections.TypeClientSecret:
 		return bad("type of credential")
 	case j.Action == ActionUse && (j.UniqueName != "" || j.Application.ObjectID == "" || j.Application.AppID == ""),

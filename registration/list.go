@@ -59,7 +59,7 @@ func List(ctx context.Context, admin Admin, saved []connections.Entry) ([]Regist
 		all.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			list[i].readConsent(ctx, admin.Graph, services)
+			list[i].readConsent(ctx, admin.Graph, services, purposesOf(a, list[i], admin.Claims.TenantID, saved))
 		})
 	}
 	all.Wait()
@@ -86,8 +86,8 @@ func List(ctx context.Context, admin Admin, saved []connections.Entry) ([]Regist
 // listAll reads, side by side, the applications and what is needed to judge them.
 func listAll(ctx context.Context, g directory) (apps, deleted []graph.Application, services map[string]graph.ServicePrincipal, err error) {
 	var resources []string
-	for _, kind := range connections.Kinds() {
-		for _, p := range Catalogue(kind) {
+	for _, purpose := range Purposes() {
+		for _, p := range Catalogue(purpose) {
 			if !slices.Contains(resources, p.ResourceAppID) {
 				resources = append(resources, p.ResourceAppID)
 			}
@@ -155,8 +155,27 @@ func kindOf(a graph.Application) connections.Kind {
 	return ""
 }
 
-// readConsent compares what was granted with what the kind requires.
-func (r *Registered) readConsent(ctx context.Context, g directory, services map[string]graph.ServicePrincipal) {
+// purposesOf tells what an application is for: the saved connections that use it
+// know; else it is the permission set that it asks for, with the credentials it has.
+func purposesOf(a graph.Application, r Registered, tenant string, saved []connections.Entry) (list []Purpose) {
+	for _, e := range saved {
+		if uses(e, tenant, r.AppID) {
+			list = append(list, PurposeOf(e.Connection))
+		}
+	}
+	if len(list) > 0 || r.Kind == "" {
+		return list
+	}
+	p := Purpose{Kind: r.Kind, Secret: len(a.Secrets) > 0 && len(a.Keys) == 0}
+	lacks := func(q Permission) bool { return q.Required && !asksFor(a, q, graph.AppRole{ID: q.RoleID}) }
+	if seed := (Purpose{Kind: r.Kind, Set: SetSeed, Secret: p.Secret}); slices.ContainsFunc(Catalogue(p), lacks) && !slices.ContainsFunc(Catalogue(seed), lacks) {
+		p = seed
+	}
+	return []Purpose{p}
+}
+
+// readConsent compares what was granted with what the application is for requires.
+func (r *Registered) readConsent(ctx context.Context, g directory, services map[string]graph.ServicePrincipal, purposes []Purpose) {
 	sp, err := g.ServicePrincipal(ctx, r.AppID)
 	var have []graph.Assignment
 	if err == nil {
@@ -169,19 +188,20 @@ func (r *Registered) readConsent(ctx context.Context, g directory, services map[
 		r.Err = err.Error()
 		return
 	}
-	for _, p := range Catalogue(r.Kind) {
-		role, found := findRole(services[p.ResourceAppID], p.Role)
-		if p.Required && !(found && isGranted(have, services[p.ResourceAppID].ObjectID, role.ID)) {
-			r.Missing = append(r.Missing, p.Role)
+	for _, purpose := range purposes {
+		for _, p := range Catalogue(purpose) {
+			role, found := findRole(services[p.ResourceAppID], p.Role)
+			if p.Required && !(found && isGranted(have, services[p.ResourceAppID].ObjectID, role.ID)) && !slices.Contains(r.Missing, p.Role) {
+				r.Missing = append(r.Missing, p.Role)
+			}
 		}
 	}
 }
 
 func (r *Registered) usedBy(tenant string, saved []connections.Entry) {
 	for _, e := range saved {
-		c := e.Connection
-		if e.Err == nil && strings.EqualFold(c.Registration.ClientID, r.AppID) && (tenant == "" || c.Tenant.ID == "" || strings.EqualFold(c.Tenant.ID, tenant)) {
-			r.UsedBy = append(r.UsedBy, c.Name)
+		if uses(e, tenant, r.AppID) {
+			r.UsedBy = append(r.UsedBy, e.Connection.Name)
 		}
 	}
 }

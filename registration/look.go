@@ -209,9 +209,8 @@ func (f *Findings) differences(wish Wish, note func(string, ...any)) {
 
 // wanted lists the permissions that the wish asks for.
 func wanted(w Wish) []Permission {
-	return slices.DeleteFunc(Catalogue(w.Kind), func(p Permission) bool {
-		// SharePoint itself takes tokens that were got with a certificate only.
-		return !p.Required && (w.RequiredOnly || p.Resource == SharePoint && w.secret())
+	return slices.DeleteFunc(Catalogue(w.purpose()), func(p Permission) bool {
+		return !p.Required && (w.RequiredOnly || p.Resource == SharePoint) // that one takes no client secret
 	})
 }
 

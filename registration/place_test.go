@@ -187,7 +187,7 @@ func (p *place) checkOne(what string, res *Result) {
 	if err != nil {
 		p.Fatal(err)
 	}
-	if err := Await(context.Background(), app, p.cloud, Catalogue(connections.Exchange), 4, time.Minute, p.clock); err != nil {
+	if err := Await(context.Background(), app, p.cloud, Catalogue(Purpose{Kind: connections.Exchange}), 4, time.Minute, p.clock); err != nil {
 		p.Fatalf("%s: the stored credential does not sign in: %v", what, err)
 	}
 }

@@ -26,6 +26,7 @@ const (
 type Plan struct {
 	Run         string              `json:"run,omitempty"` // empty: chosen by Apply
 	Kind        connections.Kind    `json:"kind"`
+	Set         string              `json:"set"`    // of permissions: recommended or seed
 	Action      string              `json:"action"` // create or use
 	AppName     string              `json:"app_name"`
 	Cloud       string              `json:"cloud"`
@@ -78,6 +79,7 @@ type PlannedPermission struct {
 	Role          string   `json:"role"`
 	ID            string   `json:"id"`
 	Allows        string   `json:"allows"`
+	Writes        bool     `json:"writes"` // it can change, create, delete or send something
 	Why           string   `json:"why"`
 	Required      bool     `json:"required"`
 	Granted       bool     `json:"granted"`              // already
@@ -111,7 +113,7 @@ const unknownRun = "<run>"
 // Errors: *advice.ExistsError where the name is taken and the wish does not say
 // what to do about it, or not which one to use.
 func MakePlan(w Wish, f *Findings, now time.Time, run string) (Plan, error) {
-	p := Plan{Run: run, Kind: w.Kind, Action: ActionCreate, AppName: w.name(), Cloud: w.Cloud.Name, base: w.Cloud, Warnings: []string{}}
+	p := Plan{Run: run, Kind: w.Kind, Set: w.Set.Name(), Action: ActionCreate, AppName: w.name(), Cloud: w.Cloud.Name, base: w.Cloud, Warnings: []string{}}
 	if f != nil {
 		p.Tenant, p.Account, p.Roles = f.Tenant, f.Account, roleNames(f.Roles)
 		for _, e := range f.Same {
@@ -127,6 +129,9 @@ func MakePlan(w Wish, f *Findings, now time.Time, run string) (Plan, error) {
 	} else {
 		p.Tenant = connections.Tenant{ID: "<tenant id>"}
 		p.warn("Nobody is signed in: ids in angle brackets are unknown, those of permissions come from the catalogue of c2conn, and whether the name is taken was not looked up.")
+	}
+	if w.Set == SetSeed && HasSets(w.Kind) {
+		p.warn("These are the documented permissions alone. With them no site can be listed or opened: that took a password, and Microsoft blocked such sign-ins for good in May 2026.")
 	}
 	p.permissions(w, f)
 	p.credential(w, f, now)
@@ -194,7 +199,7 @@ func (p *Plan) permissions(w Wish, f *Findings) {
 	for _, c := range wanted(w) {
 		q := PlannedPermission{
 			Resource: c.Resource, ResourceTitle: c.Resource.Title(), ResourceAppID: c.ResourceAppID, ResourceID: principalOf(c.Resource),
-			Role: c.Role, ID: c.RoleID, Allows: c.Allows, Why: c.Why, Required: c.Required, ConsentBy: consenters(c.Resource),
+			Role: c.Role, ID: c.RoleID, Allows: c.Allows, Writes: c.Writes, Why: c.Why, Required: c.Required, ConsentBy: consenters(c.Resource),
 		}
 		if f != nil {
 			service, ok := f.Resources[c.ResourceAppID]
@@ -270,7 +275,11 @@ func (p *Plan) credential(w Wish, f *Findings, now time.Time) {
 		}
 	}
 	if c.Type == connections.TypeClientSecret {
-		p.warn("A client secret works for whoever reads it, and SharePoint does not take it; a certificate is safer.")
+		if p.Kind == connections.SharePoint && w.Set == SetRecommended {
+			p.warn("A client secret works for whoever reads it, and SharePoint itself refuses it: Microsoft Graph will list the sites, but none can be opened, backed up or restored, and no permission on SharePoint is asked for. Use a certificate.")
+		} else {
+			p.warn("A client secret works for whoever reads it, and SharePoint does not take it; a certificate is safer.")
+		}
 	}
 	p.Credential = c
 }

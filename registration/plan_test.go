@@ -82,10 +82,11 @@ func TestMakePlan(t *testing.T) {
 		}, want: "use 8"},
 		{title: "secrets forbidden", wish: Wish{Type: connections.TypeClientSecret}, found: policy(graph.AppPolicy{Enabled: true, SecretsForbidden: true}), want: "create 8 forbids client secrets | secret works for whoever"},
 		{title: "no Exchange", found: func(f *Findings) { delete(f.Resources, Exchange.AppID()) }, want: "create 8"},
-		{title: "no SharePoint", wish: Wish{Kind: connections.SharePoint}, found: func(f *Findings) { delete(f.Resources, SharePoint.AppID()) }, want: "create 5 does not have SharePoint, so Sites.FullControl.All is left out"},
-		{title: "SharePoint", wish: Wish{Kind: connections.SharePoint}, found: func(f *Findings) { f.Resources = allServices(t) }, want: "create 6"},
-		{title: "SharePoint with a secret", wish: Wish{Kind: connections.SharePoint, Type: connections.TypeClientSecret}, found: func(f *Findings) { f.Resources = allServices(t) }, want: "create 6 secret works for whoever"},
-		{title: "only what is required", wish: Wish{Kind: connections.SharePoint, RequiredOnly: true}, want: "create 4"},
+		{title: "no SharePoint", wish: Wish{Kind: connections.SharePoint}, found: func(f *Findings) { delete(f.Resources, SharePoint.AppID()) }, want: "create 6"},
+		{title: "SharePoint", wish: Wish{Kind: connections.SharePoint}, found: func(f *Findings) { f.Resources = allServices(t) }, want: "create 5"},
+		{title: "SharePoint with a secret", wish: Wish{Kind: connections.SharePoint, Type: connections.TypeClientSecret}, found: func(f *Findings) { f.Resources = allServices(t) }, want: "create 5 none can be opened"},
+		{title: "SharePoint, the documented set", wish: Wish{Kind: connections.SharePoint, Set: SetSeed}, found: func(f *Findings) { f.Resources = allServices(t) }, want: "create 4 documented permissions alone"},
+		{title: "only what is required", wish: Wish{Kind: connections.SharePoint, RequiredOnly: true}, found: func(f *Findings) { f.Resources = allServices(t) }, want: "create 5"},
 		{title: "a cloud without a permission", found: func(f *Findings) {
 			sp := f.Resources[Graph.AppID()]
 			sp.Roles = sp.Roles[1:]
@@ -182,6 +183,7 @@ func TestPlanText(t *testing.T) {
 		found func(*testing.T) *Findings
 	}{
 		"offline": {wish: Wish{Kind: connections.SharePoint}},
+		"seed":    {wish: Wish{Kind: connections.SharePoint, Set: SetSeed, Type: connections.TypeClientSecret}},
 		"create":  {wish: Wish{Kind: connections.Exchange, Connection: "contoso"}, found: func(t *testing.T) *Findings { return found(t, func(f *Findings) { f.May.ConsentGraph = No }) }},
 		"use": {wish: Wish{Kind: connections.Exchange, IfExists: ExistsUse, Own: &own}, found: func(t *testing.T) *Findings {
 			return found(t, func(f *Findings) {

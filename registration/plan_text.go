@@ -42,6 +42,7 @@ func (p Plan) Text(width int) string {
 		field("Application", p.AppName+" (new, for this tenant only)")
 	}
 	field("Credential", p.credentialText())
+	field("Permissions", p.WritesText()) // above all else: it is what people consent to
 
 	b.WriteString("\nChanges, in this order:\n")
 	for i := 0; i < len(p.Changes); i++ {
@@ -70,7 +71,11 @@ func (p Plan) Text(width int) string {
 			}
 		}
 	}
-	b.WriteString("\nPermissions:\n")
+	title := "Permissions"
+	if p.Set == string(SetSeed) && HasSets(p.Kind) {
+		title += ", the documented ones alone (seed)"
+	}
+	line("\n", title+":")
 	var services []Resource
 	for _, q := range p.Permissions {
 		if !slices.Contains(services, q.Resource) {
@@ -83,11 +88,7 @@ func (p Plan) Text(width int) string {
 			if q.Resource != r {
 				continue
 			}
-			name := q.Role
-			if !q.Required {
-				name += " (optional)"
-			}
-			line("    ", name)
+			line("    ", q.Role+marks(q.Required, q.Writes))
 			line("      ", "Allows: "+q.Allows+".")
 			line("      ", "Needed "+q.Why+".")
 			if q.Granted {
@@ -104,6 +105,23 @@ func (p Plan) Text(width int) string {
 		}
 	}
 	return b.String()
+}
+
+// WritesText says which of the permissions that are still to be granted can change
+// data, for whoever is about to consent; "" if none can.
+func (p Plan) WritesText() string {
+	var roles []string
+	all := 0
+	for _, q := range p.Permissions {
+		if q.Granted {
+			continue
+		}
+		all++
+		if q.Writes {
+			roles = append(roles, q.Role)
+		}
+	}
+	return writesText(roles, all)
 }
 
 func (c Change) consent() bool { return strings.HasPrefix(c.ID, consentID) }

@@ -126,6 +126,7 @@ type Unfinished struct {
 	Tenant         connections.Tenant `json:"tenant"`
 	Account        string             `json:"account,omitempty"` // who began it
 	Kind           connections.Kind   `json:"kind"`
+	Set            Set                `json:"permissions,omitempty"` // of permissions
 	Connection     string             `json:"connection,omitempty"`
 	AppName        string             `json:"app_name"`
 	Action         string             `json:"action"` // ActionCreate or ActionUse
@@ -196,7 +197,7 @@ func (r *Registrar) judge(ctx context.Context, run string) (_ Unfinished, left b
 		return Unfinished{}, false, err
 	}
 	u := Unfinished{
-		Run: run, At: j.Begun, Cloud: j.Cloud, Tenant: j.Tenant, Account: j.Account, Kind: j.Kind, Connection: j.Connection,
+		Run: run, At: j.Begun, Cloud: j.Cloud, Tenant: j.Tenant, Account: j.Account, Kind: j.Kind, Set: j.Set, Connection: j.Connection,
 		AppName: j.AppName, Action: j.Action, AppID: j.Application.AppID, CredentialType: j.Type, RollingBack: j.RollingBack, Path: path,
 	}
 	if n := len(j.Log); n > 0 {

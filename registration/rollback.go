@@ -42,7 +42,7 @@ func (r *Registrar) Rollback(ctx context.Context, admin Admin, run string, liste
 			return err
 		}
 	}
-	w := &work{r: r, admin: admin, wish: Wish{Kind: j.Kind, Type: j.Type, Cloud: r.o.Cloud}, j: j, ctx: ctx}
+	w := &work{r: r, admin: admin, wish: Wish{Kind: j.Kind, Set: j.Set, Type: j.Type, Cloud: r.o.Cloud}, j: j, ctx: ctx}
 	w.plan = Plan{Run: run, Kind: j.Kind, Action: j.Action, AppName: j.AppName, Tenant: j.Tenant, Account: account(admin, graph.User{})}
 	u := &undo{work: w}
 	tasks := []task.Task{{ID: "remove-key", Title: "Remove the credential from this computer", Run: u.local}}

@@ -50,8 +50,11 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer(400, map[string]any{"error": "unauthorized_client", "error_codes": []int{700016}, "error_description": "AADSTS700016: not found"})
 	}
 	audience := Graph
-	if strings.Contains(form.Get("scope"), "outlook") {
+	switch scope := form.Get("scope"); {
+	case strings.Contains(scope, "outlook"):
 		audience = Exchange
+	case strings.Contains(scope, SharePoint.AppID()):
+		audience = SharePoint
 	}
 	roles := []string{}
 	for _, resource := range f.principals {

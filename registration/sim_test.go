@@ -275,7 +275,7 @@ func TestUse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := Await(t.Context(), app, p.cloud, Catalogue(connections.Exchange), 4, time.Minute, p.clock); err != nil {
+			if err := Await(t.Context(), app, p.cloud, Catalogue(Purpose{Kind: connections.Exchange}), 4, time.Minute, p.clock); err != nil {
 				t.Errorf("the first certificate: %v", err)
 			}
 		})
@@ -302,8 +302,8 @@ func TestEveryKind(t *testing.T) {
 			if err != nil || !res.Ready || res.Err != nil || len(res.Missing) > 0 {
 				t.Fatalf("%+v %v", res, err)
 			}
-			if n := len(p.dump().Assignments); n != len(Catalogue(kind)) {
-				t.Errorf("%d permissions of %d", n, len(Catalogue(kind)))
+			if n := len(p.dump().Assignments); n != len(Catalogue(Purpose{Kind: kind})) {
+				t.Errorf("%d permissions of %d", n, len(Catalogue(Purpose{Kind: kind})))
 			}
 			p.asPlanned(plan)
 			if err := p.r.Rollback(t.Context(), p.admin, res.RunID, nil); err != nil {

@@ -59,7 +59,11 @@ func (a Answers) Clone() Answers { return maps.Clone(a) }
 // holds reports whether all conditions are true.
 func (a Answers) holds(conds []Cond) bool {
 	for _, c := range conds {
-		if !slices.Contains(c.Values, a.Get(c.Key)) {
+		v := a.Get(c.Key)
+		if c.Resolved {
+			v = a[c.Key].Resolved
+		}
+		if !slices.Contains(c.Values, v) {
 			return false
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -85,6 +86,9 @@ func (s *Session) Resume(u registration.Unfinished) {
 	set(keyCloud, u.Cloud)
 	set(keyTenantID, u.Tenant.ID)
 	set(keyAppName, u.AppName)
+	if _, asks := s.Flow.Field(keyPermissions); asks {
+		set(keyPermissions, u.Set.Name()) // what was begun counts
+	}
 	if u.CredentialType == connections.TypeClientSecret {
 		set(keyNewCred, newSecret)
 	}
@@ -213,7 +217,7 @@ func (s *Session) wish(a Answers) (registration.Wish, error) {
 	}
 	w := registration.Wish{
 		Kind: s.Flow.Kind, Cloud: cl, AppName: a.Get(keyAppName), Connection: a.Get(keyName),
-		Type: connections.TypeCertificate, IfExists: a.Get(keyIfExists), Use: a.Get(keyUseApp),
+		Type: connections.TypeCertificate, IfExists: a.Get(keyIfExists), Use: a.Get(keyUseApp), Set: registration.Set(s.asked(a).Registration.Permissions),
 	}
 	if w.Use != "" && !s.Answers.Has(keyIfExists) {
 		w.IfExists = registration.ExistsUse
@@ -318,8 +322,11 @@ func (s *Session) configureAuto(ctx context.Context, listen func(task.Event)) (*
 	if err != nil {
 		return nil, err
 	}
-	if !a.Has(keyAccount) {
+	if account, _ := s.Flow.Field(keyAccount); !account.Optional && !a.Has(keyAccount) {
 		return nil, problem(s, keyAccount, &advice.AccountNeededError{})
+	}
+	if err := s.LookupProposed(ctx); err != nil {
+		return nil, err
 	}
 	client, err := s.Env.HTTP(cl)
 	if err != nil {
@@ -369,11 +376,8 @@ func (s *Session) configureAuto(ctx context.Context, listen func(task.Event)) (*
 
 // registered is the connection that a registration has led to, before it is verified.
 func (s *Session) registered(a Answers, cl cloud.Cloud, res *registration.Result) *Outcome {
-	c := connections.Connection{
-		Name: a.Get(keyName), Kind: s.Flow.Kind, Location: connections.Online, Cloud: cl.Name,
-		Tenant: res.Tenant, Account: a.Get(keyAccount), Registration: res.Registration, Credential: res.Credential,
-		Endpoints: connections.Endpoints{EWS: cl.EWS()},
-	}
+	c := s.asked(a)
+	c.Cloud, c.Tenant, c.Registration, c.Credential = cl.Name, res.Tenant, res.Registration, res.Credential
 	return &Outcome{Connection: c, Missing: res.Missing, Run: res.RunID, Steps: res.Results, keep: func(context.Context) (kept, error) {
 		return kept{ref: res.Credential.Secret, password: res.Credential.Password}, nil
 	}}
@@ -392,11 +396,19 @@ func (s *Session) verifyFresh(ctx context.Context, client *http.Client, cl cloud
 		asked.Verification.State = connections.StateWaiting
 	}
 	target := verify.Target{Connection: asked, Credential: res.Identity, Cloud: cl, App: res.App}
-	o := verify.Options{HTTP: client, Clock: s.Env.Clock, Parallel: s.Env.Parallel}
+	o := verify.Options{HTTP: client, Clock: s.Env.Clock, Parallel: s.Env.Parallel, Saved: s.Env.Store.List}
 	if len(res.Missing) == 0 {
 		o.Fresh = s.Env.consistency()
 	}
 	report := verify.Run(ctx, o, target, listen)
+	if given := out.Connection.Endpoints; report.OtherAddress() {
+		// The application is registered where the administrator signed in; nobody should
+		// have to begin anew because of an address that Microsoft Graph knows better.
+		out.Connection.Endpoints = report.Found.Endpoints(connections.Endpoints{EWS: given.EWS})
+		out.Notes = append(out.Notes, fmt.Sprintf("%s is not an address of this tenant. Microsoft Graph tells %s, and that was taken.", given.SharePoint, out.Connection.Endpoints.SharePoint))
+		target.Connection.Endpoints = out.Connection.Endpoints
+		report = verify.Run(ctx, o, target, listen)
+	}
 	out.Report = report
 	switch {
 	case len(res.Missing) > 0 && report.Class <= advice.ClassConsent || len(res.Missing) > 0 && report.State != connections.StateVerified:
@@ -412,6 +424,8 @@ func (s *Session) verifyFresh(ctx context.Context, client *http.Client, cl cloud
 	out.Verified = out.Report.State == connections.StateVerified
 	out.Connection.Verification = out.Report.Verification(s.Env.Clock.Now())
 	out.Connection.Tenant = report.Found.Tenant.Or(out.Connection.Tenant)
+	out.Connection.Endpoints = report.Found.Endpoints(out.Connection.Endpoints)
+	out.Connection.AccountID = report.Found.AccountID
 	out.Connection.Registration.ObjectID = cmp.Or(report.Found.ObjectID, out.Connection.Registration.ObjectID)
 }
 

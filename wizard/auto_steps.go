@@ -85,21 +85,22 @@ func signInStep() Step {
 
 // checkBootstrap is checkClientID without its advice about the Overview page of
 // an application that the user does not own.
-func checkBootstrap(_ Answers, v string) (string, error) {
+func checkBootstrap(_ *Env, _ Answers, v string) (string, error) {
 	if v = trim(v); isGUID(v) {
 		return strings.ToLower(v), nil
 	}
 	return v, errors.New("not a client ID; Microsoft Graph Command Line Tools has 14d82eec-204b-4c2f-b7e8-296a70dab67e")
 }
 
-func applicationStep(kind connections.Kind, account Field) Step {
-	account.Help = "A user with a mailbox, to test with. Yours is proposed if you have one."
+// applicationStep asks for what automatic registration has to know. more are the
+// kind's own questions.
+func applicationStep(kind connections.Kind, account Field, more ...Field) Step {
 	return Step{
 		ID: "application", Title: "Application details",
 		Help: "The application's name is what administrators will see in Entra ID. It proves its identity with a certificate that c2conn makes and whose private key " +
 			"never leaves this computer, with a certificate of your own, or with a client secret.",
 		When: []Cond{Is(keyLocation, string(connections.Online)), Is(keyRegistration, byAuto)},
-		Fields: []Field{
+		Fields: append([]Field{
 			account,
 			{Key: keyAppName, Title: "Name of the application", Help: "Shown in Entra ID under App registrations.", Check: checkAppName,
 				Default: func(*Env, Answers) string { return registration.AppName(kind) }},
@@ -120,7 +121,7 @@ func applicationStep(kind connections.Kind, account Field) Step {
 				When: []Cond{Is(keyNewCred, newCertificate, newSecret)}},
 			certFileField(Is(keyNewCred, ownFile)),
 			certPasswordField(Is(keyNewCred, ownFile)),
-		},
+		}, more...),
 		Notice: func(a Answers) string {
 			if a.Get(keyNewCred) == newSecret {
 				return "A client secret works for whoever reads it. It is kept encrypted and never shown; a certificate is safer."
@@ -140,7 +141,7 @@ const (
 // Longest is the answer to "days until it expires" that takes what the tenant allows.
 const Longest = "longest"
 
-func checkDays(_ Answers, v string) (string, error) {
+func checkDays(_ *Env, _ Answers, v string) (string, error) {
 	v = strings.ToLower(strings.TrimSpace(v))
 	n, err := strconv.Atoi(v)
 	switch {
@@ -156,7 +157,7 @@ func checkDays(_ Answers, v string) (string, error) {
 
 // checkAppName takes what Graph takes as display name of an application: up to 256
 // characters. Source: learn.microsoft.com/graph/api/resources/application.
-func checkAppName(_ Answers, v string) (string, error) {
+func checkAppName(_ *Env, _ Answers, v string) (string, error) {
 	v = strings.TrimSpace(v)
 	switch n := len([]rune(v)); {
 	case n > 120:

@@ -39,7 +39,9 @@ var testClouds = sync.OnceValue(func() *cloud.Set {
 })
 
 // found is what a look at the test's tenant finds.
-func found() *registration.Findings {
+func found() *registration.Findings { return foundFor(connections.Exchange) }
+
+func foundFor(kind connections.Kind) *registration.Findings {
 	f := &registration.Findings{
 		Tenant: connections.Tenant{ID: testTenantID, Domain: "contoso.onmicrosoft.com", Name: "Contoso"}, Account: "admin@contoso.com",
 		Me:        graph.User{UPN: "admin@contoso.com", Mail: "admin@contoso.com", DisplayName: "Admin Contoso"},
@@ -47,7 +49,7 @@ func found() *registration.Findings {
 		May:       registration.May{Register: registration.Yes, ConsentExchange: registration.Yes, ConsentGraph: registration.Yes},
 		Resources: map[string]graph.ServicePrincipal{},
 	}
-	for _, p := range registration.Catalogue(connections.Exchange) {
+	for _, p := range registration.Catalogue(registration.Purpose{Kind: kind}) {
 		sp := f.Resources[p.ResourceAppID]
 		sp.AppID, sp.ObjectID, sp.Enabled = p.ResourceAppID, "aaaaaaaa-0000-4000-8000-"+p.ResourceAppID[24:], true
 		sp.Roles = append(sp.Roles, graph.AppRole{ID: p.RoleID, Value: p.Role, Enabled: true, ForApplications: true})
@@ -191,7 +193,7 @@ func waiting(ctx context.Context, s *Session, listen func(task.Event)) (*Outcome
 		results[i] = task.Result{ID: results[i].ID, Title: results[i].Title, Status: task.Skip, Finding: "not run: consent is missing"}
 	}
 	out, err := registering(results)(ctx, s, listen)
-	for _, p := range registration.Catalogue(connections.Exchange) {
+	for _, p := range registration.Catalogue(registration.Purpose{Kind: connections.Exchange}) {
 		if p.Resource == registration.Graph {
 			out.Missing = append(out.Missing, p)
 		}

@@ -40,10 +40,6 @@ type kept struct {
 	undo          func(context.Context) error
 }
 
-func flowTasks(kind connections.Kind, a Answers) []task.Task {
-	return verify.Titles(kind, connections.Location(a.Get(keyLocation)))
-}
-
 // Configure verifies the connection that the answers describe; with automatic
 // registration it carries out the plan before. In all other cases it changes
 // nothing, neither in the tenant nor on this machine. Answers that are missing or
@@ -52,6 +48,9 @@ func flowTasks(kind connections.Kind, a Answers) []task.Task {
 func (s *Session) Configure(ctx context.Context, listen func(task.Event)) (*Outcome, error) {
 	if problems := s.Ready(); len(problems) > 0 {
 		return nil, &ProblemsError{Problems: problems}
+	}
+	if err := s.keepable(ctx); err != nil {
+		return nil, err
 	}
 	if s.Automatic() {
 		return s.configureAuto(ctx, listen)
@@ -74,7 +73,7 @@ func (s *Session) Configure(ctx context.Context, listen func(task.Event)) (*Outc
 		ctx, cancel = context.WithTimeout(ctx, s.Env.Timeout)
 		defer cancel()
 	}
-	out.Report = verify.Run(ctx, verify.Options{HTTP: client, Clock: s.Env.Clock, Parallel: s.Env.Parallel},
+	out.Report = verify.Run(ctx, verify.Options{HTTP: client, Clock: s.Env.Clock, Parallel: s.Env.Parallel, Saved: s.Env.Store.List},
 		verify.Target{Connection: out.Connection, Credential: cred, Cloud: cl}, listen)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, ctx.Err()
@@ -82,6 +81,8 @@ func (s *Session) Configure(ctx context.Context, listen func(task.Event)) (*Outc
 	out.Verified = out.Report.State == connections.StateVerified
 	out.Connection.Verification = out.Report.Verification(s.Env.Clock.Now())
 	out.Connection.Tenant = out.Report.Found.Tenant.Or(out.Connection.Tenant)
+	out.Connection.Endpoints = out.Report.Found.Endpoints(out.Connection.Endpoints)
+	out.Connection.AccountID = out.Report.Found.AccountID
 	out.Connection.Registration.ObjectID = out.Report.Found.ObjectID
 	return out, nil
 }
@@ -90,16 +91,10 @@ func (s *Session) Configure(ctx context.Context, listen func(task.Event)) (*Outc
 // will be kept, before anything is asked of the tenant: a check that passed is
 // worth little when its key cannot be kept afterwards.
 func (s *Session) assemble(ctx context.Context, a Answers, cl cloud.Cloud) (*Outcome, entra.Credential, error) {
-	out := &Outcome{Connection: connections.Connection{
-		Name:         a.Get(keyName),
-		Kind:         s.Flow.Kind,
-		Location:     connections.Location(a.Get(keyLocation)),
-		Cloud:        cl.Name,
-		Tenant:       connections.Tenant{ID: a.Resolved(keyTenantID)},
-		Account:      a.Get(keyAccount),
-		Registration: connections.Registration{Mode: a.Get(keyRegistration), ClientID: a.Get(keyClientID), Catalogue: registration.CatalogueVersion},
-		Endpoints:    connections.Endpoints{EWS: cl.EWS()},
-	}}
+	out := &Outcome{Connection: s.asked(a)}
+	c := &out.Connection
+	c.Cloud, c.Tenant.ID = cl.Name, a.Resolved(keyTenantID)
+	c.Registration.Mode, c.Registration.ClientID, c.Registration.Catalogue = a.Get(keyRegistration), a.Get(keyClientID), registration.CatalogueVersion
 	if typed := a.Get(keyTenantID); !isGUID(typed) {
 		out.Connection.Tenant.Domain = typed
 	}
@@ -252,10 +247,18 @@ func (s *Session) Save(ctx context.Context, out *Outcome) (connections.Connectio
 	}
 	conn := out.Connection
 	conn.Credential.Secret, conn.Credential.Password = credential.ref, credential.password
-	saved, err := s.Env.Store.Add(ctx, conn)
+	undo := []func(context.Context) error{credential.undo}
+	var saved connections.Connection
+	more, err := s.keepOthers(ctx, &conn, &out.Notes)
+	undo = append(undo, more...)
+	if err == nil {
+		saved, err = s.Env.Store.Add(ctx, conn)
+	}
 	if err != nil {
-		if credential.undo != nil {
-			err = errors.Join(err, credential.undo(context.WithoutCancel(ctx)))
+		for _, back := range undo {
+			if back != nil {
+				err = errors.Join(err, back(context.WithoutCancel(ctx)))
+			}
 		}
 		return connections.Connection{}, err
 	}
@@ -266,4 +269,53 @@ func (s *Session) Save(ctx context.Context, out *Outcome) (connections.Connectio
 		_ = s.registrar(cloud.Cloud{}).Finish(context.WithoutCancel(ctx), out.Run)
 	}
 	return saved, nil
+}
+
+// others are the answers that are kept as secrets beside the credential.
+func (s *Session) others() (list []Field) {
+	for _, st := range s.Steps() {
+		for _, f := range s.Asked(st) {
+			if f.Keep != nil && s.Answers.Has(f.Key) {
+				list = append(list, f)
+			}
+		}
+	}
+	return list
+}
+
+// keepable tells, before anything is asked of the tenant, whether they can be kept.
+func (s *Session) keepable(ctx context.Context) error {
+	for _, f := range s.others() {
+		err := s.Env.Store.SecretsReady(ctx)
+		if errors.Is(err, connections.ErrNoKeyring) {
+			if ref, refErr := s.reference(f.Key); refErr == nil && ref != "" {
+				continue
+			}
+			return problem(s, f.Key, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepOthers keeps them and puts the references into the connection; what is to be
+// known about it goes into notes. undo takes back what was kept, also after an error.
+func (s *Session) keepOthers(ctx context.Context, c *connections.Connection, notes *[]string) (undo []func(context.Context) error, err error) {
+	for _, f := range s.others() {
+		ref, err := s.Env.Store.PutSecret(ctx, s.Answers[f.Key].Secret)
+		if errors.Is(err, connections.ErrNoKeyring) {
+			if ref, err = s.reference(f.Key); err == nil {
+				*notes = append(*notes, fmt.Sprintf("%s: not copied either; the connection refers to %s, which must stay there from now on.", f.Title, ref))
+			}
+		} else if err == nil {
+			undo = append(undo, func(ctx context.Context) error { return s.Env.Store.DeleteSecret(ctx, ref) })
+		}
+		if err != nil {
+			return undo, fmt.Errorf("%s could not be kept: %w", f.Title, err)
+		}
+		*f.Keep(c) = ref
+	}
+	return undo, nil
 }

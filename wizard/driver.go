@@ -169,7 +169,7 @@ func (s *Session) consentLink(out *Outcome) string {
 func consentWords(out *Outcome) string {
 	var roles []string
 	for _, p := range out.Missing {
-		roles = append(roles, p.Role)
+		roles = append(roles, p.Marked())
 	}
 	return "The application is registered. An administrator still has to consent to " + strings.Join(roles, ", ") +
 		": a Global Administrator or Privileged Role Administrator opens this address and accepts. It holds no secret."

@@ -2,6 +2,7 @@ package wizard
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -43,7 +44,7 @@ func trim(s string) string {
 
 func isGUID(s string) bool { return guidPattern().MatchString(s) }
 
-func checkAddress(_ Answers, v string) (string, error) {
+func checkAddress(_ *Env, _ Answers, v string) (string, error) {
 	v = trim(v)
 	if hidden(v) {
 		return v, errHidden
@@ -55,7 +56,7 @@ func checkAddress(_ Answers, v string) (string, error) {
 	return v, nil
 }
 
-func checkClientID(a Answers, v string) (string, error) {
+func checkClientID(_ *Env, a Answers, v string) (string, error) {
 	v = trim(v)
 	switch {
 	case isGUID(v) && strings.EqualFold(v, a.Get(keyTenantID)):
@@ -68,7 +69,7 @@ func checkClientID(a Answers, v string) (string, error) {
 	return v, errors.New("not a client ID: it has 36 characters like 2f1c9e1a-0000-0000-0000-0000000077aa; copy \"Application (client) ID\" (not \"Object ID\") from the app's Overview page")
 }
 
-func checkTenant(_ Answers, v string) (string, error) {
+func checkTenant(_ *Env, _ Answers, v string) (string, error) {
 	v = trim(v)
 	switch {
 	case isGUID(v):
@@ -141,7 +142,7 @@ func checkClientSecret(_ Answers, v connections.Secret) error {
 	return nil
 }
 
-func checkThumbprint(_ Answers, v string) (string, error) {
+func checkThumbprint(_ *Env, _ Answers, v string) (string, error) {
 	t, err := certs.ParseThumbprint(v)
 	return string(t), err
 }
@@ -199,7 +200,10 @@ func expandHome(env *Env, path string) string {
 	return path
 }
 
-func checkReference(_ Answers, v string) (string, error) {
+// aSecret is what a reference stands for that holds a client secret.
+const aSecret = "client-secret"
+
+func checkReference(_ *Env, _ Answers, v string) (string, error) {
 	v = strings.TrimSpace(v)
 	for _, scheme := range []string{"file:", "env:", "exec:"} {
 		if rest, ok := strings.CutPrefix(v, scheme); ok && strings.TrimSpace(rest) != "" {
@@ -217,7 +221,7 @@ func lookupReference(ctx context.Context, env *Env, a Answers) (note, resolved s
 	if cred.Identity != nil {
 		return describe(cred.Identity.Certificate), string(cred.Identity.Thumbprint()), nil
 	}
-	return "a client secret", "client-secret", nil
+	return "a client secret", aSecret, nil
 }
 
 // credentialFromReference reads what the reference points at and tells a
@@ -239,7 +243,7 @@ func credentialFromReference(ctx context.Context, env *Env, a Answers) (entra.Cr
 	return entra.Credential{Identity: &id}, nil
 }
 
-func checkName(_ Answers, v string) (string, error) {
+func checkName(_ *Env, _ Answers, v string) (string, error) {
 	v = strings.TrimSpace(v)
 	return v, connections.ValidName(v)
 }
@@ -256,14 +260,15 @@ func lookupName(ctx context.Context, env *Env, a Answers) (note, resolved string
 	return "", "", err
 }
 
-// proposeName makes a name from the account's domain: contoso-exchange.
-func proposeName(a Answers, suffix string) string {
-	_, domain, ok := strings.Cut(a.Get(keyAccount), "@")
-	if !ok {
-		return ""
+// proposeName makes a name from the account's domain, or else from the host in the
+// first of the answers that has one: contoso-exchange.
+func proposeName(a Answers, suffix string, others ...string) string {
+	_, name, _ := strings.Cut(a.Get(keyAccount), "@")
+	for _, key := range others {
+		name = cmp.Or(name, strings.TrimPrefix(a.Get(key), "https://"))
 	}
-	label, _, _ := strings.Cut(domain, ".")
-	if name := label + "-" + suffix; connections.ValidName(name) == nil {
+	label, _, _ := strings.Cut(name, ".")
+	if name := label + "-" + suffix; label != "" && connections.ValidName(name) == nil {
 		return name
 	}
 	return ""

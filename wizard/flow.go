@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/cloud"
 )
 
 // Input is the way in which a field takes its value.
@@ -34,17 +35,24 @@ type Option struct {
 	Title       string
 	Help        string
 	Flag        string // boolean flag that picks it in a script; "" for none
+	FlagHelp    string // the flag's help where the title does not say it
 	Unavailable string // why it cannot be chosen; it is shown all the same
 }
 
 // Cond is true while the answer to Key is one of Values.
 type Cond struct {
-	Key    string
-	Values []string
+	Key      string
+	Values   []string
+	Resolved bool // what a look-up found that the answer stands for is meant
 }
 
 // Is is the condition that the answer to key is one of values.
 func Is(key string, values ...string) Cond { return Cond{Key: key, Values: values} }
+
+// StandsFor is the condition that the look-up of the answer to key found one of values.
+func StandsFor(key string, values ...string) Cond {
+	return Cond{Key: key, Values: values, Resolved: true}
+}
 
 // Field is one question. Its key gives the flag (dashes) and the environment
 // variable (C2CONN_ and capitals) unless Flag says otherwise.
@@ -62,19 +70,27 @@ type Field struct {
 
 	OptionalWhen []Cond // where set, no answer is needed while all hold
 	ScriptOnly   bool   // a flag and a variable only; the dialogues do not ask
+	Confirms     bool   // it goes with other answers, and having it chooses none of them
 	Unless       []Cond // where set, they do ask while all hold
 
 	// Default proposes a value. It must not wait for anything.
 	Default func(*Env, Answers) string
-	// Check cleans a value and says what is wrong with it, without any I/O.
-	Check func(a Answers, value string) (string, error)
+	// Check cleans a value and says what is wrong with it, without any I/O; of env it
+	// reads the clouds only.
+	Check func(env *Env, a Answers, value string) (string, error)
 	// CheckSecret does the same for a Secret.
 	CheckSecret func(a Answers, value connections.Secret) error
 	// Lookup asks the outside world about the value (a file, the tenant). The
 	// note is shown beside the field, resolved is what the value stands for.
 	Lookup func(ctx context.Context, env *Env, a Answers) (note, resolved string, err error)
+	// Reads lists the other answers that the look-up depends on: when one of them
+	// changes, what was looked up no longer counts.
+	Reads []string
 	// Suggest offers values for a Text, e.g. certificates in the personal store.
 	Suggest func(ctx context.Context, env *Env, a Answers) []Option
+	// Keep is set for a Secret that is kept beside the credential: the place in the
+	// connection where the reference to it goes.
+	Keep func(*connections.Connection) *connections.Ref
 }
 
 // FlagName is the field's flag without dashes, "" when it has none. The flags of
@@ -158,6 +174,16 @@ type Flow struct {
 	Title string // "new Exchange connection"
 	Verb  string // the command that runs it: "new exchange"
 	Steps []Step
+
+	// Location is where the servers are, for a flow that does not ask.
+	Location connections.Location
+
+	// Fill puts into the connection what the kind's own fields say, the addresses
+	// above all. What all kinds have in common is there already.
+	Fill func(env *Env, a Answers, in cloud.Cloud, c *connections.Connection)
+	// Load is the reverse: it answers the kind's own fields as c was made; nil where
+	// the kind has none.
+	Load func(c connections.Connection, set func(key, text string))
 }
 
 // ConfigurationStep is the ID of every flow's last step.
@@ -193,4 +219,15 @@ func (f *Flow) Field(key string) (Field, bool) {
 		}
 	}
 	return Field{}, false
+}
+
+// dependents are the fields whose look-up reads the answer to key.
+func (f *Flow) dependents(key string) []string {
+	var keys []string
+	for _, x := range f.variants() {
+		if slices.Contains(x.Reads, key) && !slices.Contains(keys, x.Key) {
+			keys = append(keys, x.Key)
+		}
+	}
+	return keys
 }

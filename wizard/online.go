@@ -2,6 +2,7 @@ package wizard
 
 import (
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/cloud"
 )
 
 // The keys of the fields that more than one part of the package reads.
@@ -31,6 +32,7 @@ const (
 	keyCertDays     = "cert_days"
 	keyIfExists     = "if_exists"
 	keyUseApp       = "use_app"
+	keyPermissions  = "permissions"
 )
 
 // The ways of registering, values of the field "registration".
@@ -47,36 +49,14 @@ const (
 	byReference  = "reference"
 )
 
-// Exchange is the flow of "new exchange": the Exchange connection wizard of seed
-// 002, Microsoft 365 with both ways of registering.
-func Exchange() *Flow {
-	return &Flow{
-		Kind:  connections.Exchange,
-		Title: "new Exchange connection",
-		Verb:  "new exchange",
-		Steps: []Step{
-			locationStep(
-				Option{Value: string(connections.Online), Flag: "online", Title: "Microsoft 365 (Exchange Online)",
-					Help: "Mailboxes and public folders of a Microsoft 365 tenant."},
-				Option{Value: string(connections.OnPremises), Flag: "on-premises", Title: "Exchange Server (on-premises)",
-					Help:        "Mailboxes on a server of your own.",
-					Unavailable: "comes with a later version of c2conn"},
-			),
-			registrationStep(),
-			signInStep(),
-			applicationStep(connections.Exchange, accountField("Dedicated application account", "Address of any user with a mailbox in the tenant.")),
-			planStep(),
-			detailsStep(accountField("Dedicated application account", "Address of any user with a mailbox in the tenant.")),
-			configurationStep("exchange"),
-		},
-	}
-}
+// cloudHelp says which cloud to choose.
+const cloudHelp = "Nearly every tenant is in the global cloud, GCC included; GCC High, DoD and China (21Vianet) have hosts of their own."
 
-func locationStep(options ...Option) Step {
+// locationStep asks where the server is: what says "the mailboxes" or "the sites".
+func locationStep(what string, options ...Option) Step {
 	return Step{
 		ID: "location", Title: "Server location",
-		Help: "Choose where the mailboxes are. For Microsoft 365 also choose the cloud: nearly every tenant is in the global one, " +
-			"GCC included; GCC High, DoD and China (21Vianet) have hosts of their own.",
+		Help: "Choose where " + what + " are. For Microsoft 365 also choose the cloud. " + cloudHelp,
 		Fields: []Field{
 			{
 				Key: keyLocation, Title: "Where is the server?", Input: Choice, Flag: "-",
@@ -85,6 +65,15 @@ func locationStep(options ...Option) Step {
 			},
 			onlineOnly(cloudField()),
 		},
+	}
+}
+
+// cloudStep asks for the cloud alone, in flows that lead to Microsoft 365 only.
+func cloudStep() Step {
+	return Step{
+		ID: "cloud", Title: "Microsoft 365 cloud",
+		Help:   "Choose the cloud that the tenant is in. " + cloudHelp + " Microsoft Cloud Deutschland was retired on 2021-10-29; its tenants moved to the global cloud.",
+		Fields: []Field{cloudField()},
 	}
 }
 
@@ -113,14 +102,16 @@ func cloudOptions(env *Env) []Option {
 	return append(options, Option{Value: "germany", Title: "Microsoft Cloud Deutschland", Unavailable: "was retired on 2021-10-29; its tenants moved to global"})
 }
 
-func registrationStep() Step {
+// registrationStep asks how the application is registered, and what else the kind
+// has to know of it.
+func registrationStep(more ...Field) Step {
 	return Step{
 		ID: "registration", Title: "Application registration",
 		Help: "An application in Microsoft Entra ID is what signs in to your tenant. Automatic: you sign in as an administrator and c2conn registers it, after " +
 			"showing what it will change. Manual: you have registered it yourself in the Entra admin centre (c2conn app guide shows how), gave it the " +
 			"application permissions and granted admin consent; the next step asks for its details.",
 		When: []Cond{Is(keyLocation, string(connections.Online))},
-		Fields: []Field{{
+		Fields: append([]Field{{
 			Key: keyRegistration, Title: "How is the application registered?", Input: Choice, Flag: "-",
 			Options: Fixed(
 				Option{Value: byAuto, Flag: "auto", Title: "Automatic registration", Help: "Sign in as an administrator; c2conn registers the application."},
@@ -132,7 +123,7 @@ func registrationStep() Step {
 				}
 				return byAuto
 			},
-		}},
+		}}, more...),
 		Notice: func(a Answers) string {
 			if a.Get(keyRegistration) == byHand {
 				return "An application that you registered stays in Entra ID when the connection is deleted. " +
@@ -152,29 +143,37 @@ func accountField(title, help string) Field {
 		OptionalWhen: []Cond{Is(keyRegistration, byAuto), Is(foundSame, "")}} // until it is known whether the administrator has a mailbox
 }
 
+// proposed is an account field where the administrator who signed in is proposed.
+func proposed(account Field) Field {
+	account.Help = "A user with a mailbox, to test with. Yours is proposed if you have one."
+	return account
+}
+
 // tenantField asks for the tenant; an administrator who signs in names it by doing so.
 func tenantField(help string) Field {
-	return Field{Key: keyTenantID, Title: "Tenant ID or domain", Help: help, Example: "contoso.onmicrosoft.com", Check: checkTenant, Lookup: lookupTenant,
+	return Field{Key: keyTenantID, Title: "Tenant ID or domain", Help: help, Example: "contoso.onmicrosoft.com", Check: checkTenant, Lookup: lookupTenant, Reads: []string{keyCloud},
 		OptionalWhen: []Cond{Is(keyRegistration, byAuto)}}
 }
 
 func certFileField(when ...Cond) Field {
 	return Field{Key: keyCertFile, Title: "Certificate file", Help: "PFX (.pfx, .p12) or PEM with the certificate and its private key.", Example: "~/c2conn.pfx",
-		Input: Path, Lookup: lookupCertFile, When: when}
+		Input: Path, Lookup: lookupCertFile, Reads: []string{keyCertPassword}, When: when}
 }
 
 func certPasswordField(when ...Cond) Field {
 	return Field{Key: keyCertPassword, Title: "Password of the certificate file", Help: "Empty if it has none.", Input: Secret, Optional: true, When: when}
 }
 
-func detailsStep(account Field) Step {
+// detailsStep asks for an application that somebody registered by hand. more are
+// the kind's own questions.
+func detailsStep(account Field, more ...Field) Step {
 	return Step{
 		ID: "details", Title: "Application details",
 		Help: "Everything asked here stands in the Entra admin centre under App registrations, your application. Overview shows the Application (client) ID " +
 			"and the Directory (tenant) ID; Certificates & secrets shows the certificate's thumbprint. A certificate needs an RSA key of 2048 bits or more. " +
 			"A client secret's value is shown there once, right after it was made; the Secret ID beside it is something else.",
 		When: []Cond{Is(keyLocation, string(connections.Online)), Is(keyRegistration, byHand)},
-		Fields: []Field{
+		Fields: append([]Field{
 			account,
 			{Key: keyClientID, Title: "Client ID", Help: "Entra admin centre › App registrations › Overview: Application (client) ID.",
 				Example: "00000000-0000-0000-0000-000000000000", Check: checkClientID},
@@ -194,9 +193,9 @@ func detailsStep(account Field) Step {
 			{Key: keySecret, Title: "Client secret", Help: "Its value; Entra shows it only once, right after it was made.", Input: Secret,
 				CheckSecret: checkClientSecret, When: []Cond{Is(keyCredential, bySecret)}},
 			{Key: keyReference, Title: "Where it is kept", Help: "file:PATH, env:NAME or exec:COMMAND; holds a certificate with key (PFX, PEM) or a client secret.",
-				Example: "exec:pass show c2conn", Check: checkReference, Lookup: lookupReference, When: []Cond{Is(keyCredential, byReference)}},
+				Example: "exec:pass show c2conn", Check: checkReference, Lookup: lookupReference, Reads: []string{keyCertPassword}, When: []Cond{Is(keyCredential, byReference)}},
 			certPasswordField(Is(keyCredential, byFile, byReference)),
-		},
+		}, more...),
 		Notice: func(a Answers) string {
 			switch a.Get(keyCredential) {
 			case bySecret:
@@ -209,7 +208,9 @@ func detailsStep(account Field) Step {
 	}
 }
 
-func configurationStep(suffix string) Step {
+// configurationStep asks for the connection's name. It proposes one that ends in
+// suffix and begins as what the account is called after, or else what names tells.
+func configurationStep(suffix string, names ...string) Step {
 	return Step{
 		ID: ConfigurationStep, Title: "Configuration",
 		Help: "Configure checks everything that the connection needs, side by side: the certificate, a token for each service, the permissions in it, " +
@@ -217,7 +218,27 @@ func configurationStep(suffix string) Step {
 		Fields: []Field{{
 			Key: keyName, Title: "Name of the connection", Help: "What you will type later: c2conn verify NAME.", Example: "contoso-exchange",
 			Check: checkName, Lookup: lookupName,
-			Default: func(env *Env, a Answers) string { return proposeName(a, suffix) },
+			Default: func(_ *Env, a Answers) string { return proposeName(a, suffix, names...) },
 		}},
 	}
+}
+
+// fillEWS gives a connection the address of Exchange Web Services.
+func fillEWS(_ *Env, _ Answers, in cloud.Cloud, c *connections.Connection) {
+	c.Endpoints.EWS = in.EWS()
+}
+
+// noticed adds a warning to those that the step has.
+func noticed(st Step, text string) Step {
+	before := st.Notice
+	st.Notice = func(a Answers) string {
+		if before == nil {
+			return text
+		}
+		if s := before(a); s != "" {
+			return text + " " + s
+		}
+		return text
+	}
+	return st
 }

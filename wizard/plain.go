@@ -246,14 +246,14 @@ func (p *plain) askText(q asked) error {
 		again(p.s, f.Key)
 		return wrongly(p.s.Value(f.Key).Err)
 	case f.Check != nil && v.Text != "":
-		_, err = f.Check(p.s.answersInForce(), v.Text)
+		_, err = f.Check(p.s.Env, p.s.answersInForce(), v.Text)
 	}
 	return wrongly(err)
 }
 
 // set follows a changed answer: look-ups that depended on it are due again.
 func (p *plain) set(f Field, err error) error {
-	for _, other := range dependents(f.Key) {
+	for _, other := range p.s.Flow.dependents(f.Key) {
 		again(p.s, other)
 	}
 	return err
@@ -292,11 +292,11 @@ func (p *plain) askChoice(q asked) error {
 	if err != nil {
 		return err
 	}
+	if line == "" && chosen == "" {
+		return &wrongError{ErrMissing}
+	}
 	if line == "" {
-		if chosen == "" {
-			return &wrongError{ErrMissing}
-		}
-		return nil
+		line = chosen
 	}
 	for i, o := range options {
 		if line == fmt.Sprint(i+1) || strings.EqualFold(line, o.Title) {
@@ -310,7 +310,14 @@ func (p *plain) askChoice(q asked) error {
 	if optionAt(options, strings.ToLower(line)) < 0 {
 		return &wrongError{fmt.Errorf("type a number from 1 to %d", len(options))}
 	}
-	return p.set(f, wrongly(p.s.Set(f.Key, line, FromUser, "")))
+	if line == v.Text && v.Origin == FromDefault && f.Check == nil {
+		return nil // as proposed: it goes on following from what it follows from
+	}
+	err = p.s.Set(f.Key, line, FromUser, "")
+	if err == nil && f.Check != nil {
+		_, err = f.Check(p.s.Env, p.s.answersInForce(), line)
+	}
+	return p.set(f, wrongly(err))
 }
 
 func (p *plain) askSecret(q asked) error {
@@ -346,7 +353,7 @@ func (p *plain) askSecret(q asked) error {
 // lookUp asks the outside world about the answer just given, and about those whose
 // look-up reads it.
 func (p *plain) lookUp(f Field) error {
-	for _, key := range append([]string{f.Key}, dependents(f.Key)...) {
+	for _, key := range append([]string{f.Key}, p.s.Flow.dependents(f.Key)...) {
 		if g, ok := p.s.field(key); !ok || !p.s.Answers.Has(key) || !p.s.answersInForce().holds(g.When) {
 			continue
 		}

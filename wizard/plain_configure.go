@@ -83,7 +83,7 @@ func (p *plain) mend(wrong *ProblemsError) string {
 func (p *plain) runOnce() (*Outcome, error) {
 	p.say("Configuring.")
 	began := p.now()
-	out, err := p.configure(p.ctx, p.s, p.report)
+	out, err := p.configure(p.ctx, p.s, task.Calm(p.now, calm, p.report))
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +107,9 @@ func (p *plain) runOnce() (*Outcome, error) {
 	return out, nil
 }
 
+// calm is how often news of one task is read out.
+const calm = 5 * time.Second
+
 func statusWord(s task.Status) string { return theme{}.status(s).word }
 
 // report says the moments of a run that matter to a listener.
@@ -120,6 +123,9 @@ func (p *plain) report(e task.Event) {
 			text += ", " + spoken(e.Result.Finding)
 		}
 		p.say("%s: %s", spoken(e.Title), sentence(text))
+		for _, d := range e.Result.Details {
+			p.say("%s", sentence(spoken(d)))
+		}
 	}
 }
 

@@ -100,7 +100,11 @@ func (p *plain) readOut(plan registration.Plan) {
 		if q.Granted {
 			consent = "It has this one already"
 		}
-		p.say("%s of %s. Allows the application to %s; needed %s. %s", q.Role, q.ResourceTitle, spoken(q.Allows), spoken(q.Why), sentence(consent))
+		writes := ""
+		if q.Writes {
+			writes = " It can change data."
+		}
+		p.say("%s of %s. Allows the application to %s; needed %s.%s %s", q.Role, q.ResourceTitle, spoken(q.Allows), spoken(q.Why), writes, sentence(consent))
 	}
 }
 

@@ -1,16 +1,5 @@
 package wizard
 
-// dependents are the fields whose look-up reads the answer to key.
-func dependents(key string) []string {
-	switch key {
-	case keyCloud:
-		return []string{keyTenantID}
-	case keyCertPassword:
-		return []string{keyCertFile, keyReference}
-	}
-	return nil
-}
-
 // again sets an answer anew, without what was looked up for it.
 func again(s *Session, key string) {
 	v, ok := s.Answers[key]

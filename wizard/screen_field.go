@@ -174,7 +174,11 @@ func (m *screen) syncFields() {
 	for _, def := range m.s.Asked(st) {
 		i := slices.IndexFunc(old, func(f *field) bool { return f.def.Key == def.Key })
 		if i >= 0 {
-			m.fields = append(m.fields, old[i])
+			f := old[i]
+			if v, given := m.s.Answers[def.Key]; (!given || v.Origin == FromDefault) && f.input != nil && def.Default != nil && f.text == f.kept {
+				f.set(value(m.s.Value(def.Key))) // what is proposed may follow from what was just answered
+			}
+			m.fields = append(m.fields, f)
 			continue
 		}
 		m.fields = append(m.fields, newField(def, m.s.Value(def.Key), m.s.Env, m.th))
@@ -255,7 +259,7 @@ func (m *screen) commit(f *field) tea.Cmd {
 	var cmds []tea.Cmd
 	if changed {
 		m.syncFields()
-		for _, other := range dependents(key) {
+		for _, other := range m.s.Flow.dependents(key) {
 			m.stopLookup(other)
 			again(m.s, other)
 			cmds = append(cmds, m.lookUp(other))

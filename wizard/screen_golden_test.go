@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ type scene struct {
 	play func(t *testing.T) *driver
 }
 
-var scenes = append(manualScenes, autoScenes...)
+var scenes = slices.Concat(manualScenes, autoScenes, sharePointScenes)
 
 var manualScenes = []scene{
 	{"location", func(t *testing.T) *driver { return drive(t, testSession()) }},

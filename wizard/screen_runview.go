@@ -287,10 +287,11 @@ func (m *screen) openDetails() {
 	if w.result.Duration < time.Second {
 		took = fmt.Sprintf("took %d ms", w.result.Duration.Milliseconds())
 	}
-	m.openAdvice("Details · "+clean(w.title), look.style.Render(look.sign)+" "+said+m.th.faint.Render("  "+took), w.result.Advice)
+	m.openAdvice("Details · "+clean(w.title), look.style.Render(look.sign)+" "+said+m.th.faint.Render("  "+took), w.result.Advice, w.result.Details...)
 }
 
-func (m *screen) openAdvice(title, headline string, a *advice.Advice) {
+// openAdvice shows an advice, after what else is known.
+func (m *screen) openAdvice(title, headline string, a *advice.Advice, known ...string) {
 	p := &pager{title: title, close: "d"}
 	if a != nil {
 		p.copy = commands(a.Next)
@@ -299,6 +300,12 @@ func (m *screen) openAdvice(title, headline string, a *advice.Advice) {
 		var lines []string
 		if headline != "" {
 			lines = append(lines, strings.Split(ansi.Wrap(headline, width, ""), "\n")...)
+		}
+		if len(known) > 0 {
+			lines = append(lines, "")
+		}
+		for _, k := range known {
+			lines = append(lines, wrapText(clean(k), width, "  ", "    ")...)
 		}
 		if a == nil {
 			return append(lines, "", "There is nothing to do here.")

@@ -23,8 +23,10 @@ const (
 )
 
 // testFlow is the Exchange flow with look-ups that answer from a table.
-func testFlow() *Flow {
-	flow := Exchange()
+func testFlow() *Flow { return tabled(Exchange()) }
+
+// tabled gives a flow look-ups that answer from a table.
+func tabled(flow *Flow) *Flow {
 	for i := range flow.Steps {
 		for j := range flow.Steps[i].Fields {
 			f := &flow.Steps[i].Fields[j]
@@ -72,6 +74,15 @@ func testFlow() *Flow {
 					}
 					return "", "", certs.ErrWrongPassword
 				})
+			case keyAccount:
+				if f.Lookup != nil {
+					f.Lookup = answer(func(a Answers) (string, string, error) {
+						if a.Get(keyAccount) == "taken@contoso.com" {
+							return "", "", &connections.AccountTakenError{Account: "taken@contoso.com", By: "contoso-target"}
+						}
+						return "", a.Get(keyAccount), nil
+					})
+				}
 			case keyReference:
 				f.Lookup = answer(func(Answers) (string, string, error) { return "a client secret", "client-secret", nil })
 			case keyName:
@@ -97,8 +108,10 @@ func answer(from func(Answers) (string, string, error)) func(context.Context, *E
 }
 
 // testSession is a session without answers.
-func testSession() *Session {
-	return NewSession(testFlow(), &Env{Getenv: func(string) string { return "" }, Clouds: testClouds(), Clock: stillClock{}, BrowserLikely: true})
+func testSession() *Session { return testSessionOf(testFlow()) }
+
+func testSessionOf(flow *Flow) *Session {
+	return NewSession(flow, &Env{Getenv: func(string) string { return "" }, Clouds: testClouds(), Clock: stillClock{}, BrowserLikely: true})
 }
 
 // answered is a session with every answer but the name.

@@ -82,15 +82,22 @@ func findAnswer(f Field, env *Env, src Source, stdinUser *string) (given, bool, 
 	}
 	if f.Input == Choice && f.Options != nil {
 		var picked []string
+		refused := ""
 		g := given{field: f, origin: FromFlag}
 		for _, o := range f.Options(env) {
-			if v, ok := flag(src, o.Flag); ok && v != "false" {
+			switch v, ok := flag(src, o.Flag); {
+			case ok && v != "false":
 				picked = append(picked, "--"+o.Flag)
 				g.text, g.from = o.Value, o.Flag
+			case ok && f.Default != nil && f.Default(env, Answers{}) != o.Value:
+				refused = f.Default(env, Answers{}) // --flag=false is an answer as well
 			}
 		}
 		if len(picked) > 1 {
 			return g, false, fmt.Errorf("%s contradict each other; give one", strings.Join(picked, " and "))
+		}
+		if len(picked) == 0 && refused != "" {
+			g.text, picked = refused, []string{""}
 		}
 		if len(picked) == 1 {
 			return g, true, nil
@@ -187,7 +194,8 @@ func utf16Order(data []byte) binary.ByteOrder {
 // What came by a flag beats what happens to be set in the environment.
 func (s *Session) infer(found map[string]given) {
 	for _, choice := range s.Flow.Fields() {
-		if _, ok := found[choice.Key]; choice.Input != Choice || ok {
+		have, ok := found[choice.Key]
+		if choice.Input != Choice || ok && have.origin != FromEnv {
 			continue
 		}
 		byValue := map[string]string{} // value -> the flag or variable that implies it
@@ -204,6 +212,9 @@ func (s *Session) infer(found map[string]given) {
 			if (g.origin == FromEnv) == (origin == FromEnv) {
 				byValue[value] = g.name()
 			}
+		}
+		if ok && origin == FromEnv {
+			continue // what was said beats what follows
 		}
 		switch len(byValue) {
 		case 0:
@@ -249,8 +260,8 @@ func (s *Session) surplus(found map[string]given) []Problem {
 	var problems []Problem
 	for _, f := range s.Flow.Fields() {
 		g, ok := found[f.Key]
-		if !ok || g.origin == FromEnv || g.origin == FromDefault || asked[f.Key] {
-			continue
+		if !ok || g.origin == FromEnv || g.origin == FromDefault || asked[f.Key] || f.Confirms && f.Input == Choice {
+			continue // to have confirmed too much does no harm
 		}
 		problems = append(problems, Problem{Key: f.Key, Title: f.Title, Flags: f.Flags(),
 			Err: errors.New("does not go with the other answers")})
@@ -270,6 +281,29 @@ func (s *Session) LookupAll(ctx context.Context) error {
 			}
 			if NotTheAnswer(err) {
 				return err
+			}
+		}
+	}
+	return nil
+}
+
+// LookupProposed runs the look-ups of answers that nobody gave but that were
+// proposed, perhaps because of who signed in. One that is wrong is a *ProblemsError.
+func (s *Session) LookupProposed(ctx context.Context) error {
+	a := s.answersInForce()
+	for _, st := range s.Steps() {
+		for _, f := range s.Asked(st) {
+			if s.Answers.Has(f.Key) || !a.Has(f.Key) {
+				continue
+			}
+			switch err := s.Lookup(ctx, f.Key); {
+			case err == nil:
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case NotTheAnswer(err):
+				return err
+			default:
+				return problem(s, f.Key, err)
 			}
 		}
 	}

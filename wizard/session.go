@@ -17,6 +17,7 @@ import (
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/internal/verify"
 	"github.com/c2conn/c2conn/registration"
 )
 
@@ -108,7 +109,13 @@ var ErrMissing = errors.New("an answer is needed")
 // answersInForce are the answers with the defaults of unanswered fields filled in.
 func (s *Session) answersInForce() Answers {
 	a := s.Answers.Clone()
+	if s.Flow.Location != "" {
+		a[keyLocation] = Value{Text: string(s.Flow.Location), Origin: FromDefault}
+	}
 	for _, f := range s.Flow.Fields() {
+		if v := a[f.Key]; v.Origin == FromDefault && f.Input == Text && f.Default != nil && f.Default(s.Env, a) != v.Text {
+			delete(a, f.Key) // it was looked up, but what is proposed has changed since
+		}
 		if !a.Has(f.Key) && a[f.Key].Err == nil && f.Default != nil {
 			if d := f.Default(s.Env, a); d != "" {
 				a[f.Key] = Value{Text: d, Origin: FromDefault}
@@ -183,7 +190,7 @@ func (s *Session) Set(key, text string, origin Origin, from string) error {
 	if f.Input == Choice {
 		v.Text, v.Err = s.choose(f, text)
 	} else if f.Check != nil {
-		clean, err := f.Check(s.answersInForce(), text)
+		clean, err := f.Check(s.Env, s.answersInForce(), text)
 		if v.Err = err; err == nil {
 			v.Text = clean
 		}
@@ -308,7 +315,7 @@ func (s *Session) Problems(st Step) []Problem {
 			list = append(list, Problem{Key: f.Key, Title: f.Title, Flags: s.answeringFlags(f), Missing: true, Err: ErrMissing})
 		case ok && f.Check != nil:
 			// A value may have become wrong through the answers that came after it.
-			if _, err := f.Check(a, v.Text); err != nil {
+			if _, err := f.Check(s.Env, a, v.Text); err != nil {
 				list = append(list, Problem{Key: f.Key, Title: f.Title, Flags: f.Flags(), Err: err})
 			}
 		}
@@ -334,7 +341,7 @@ func (s *Session) answeringFlags(f Field) []string {
 // implies tells which single value of the choice key the field belongs to.
 func implies(f Field, key string) (string, bool) {
 	for _, c := range f.When {
-		if c.Key == key && len(c.Values) == 1 {
+		if c.Key == key && len(c.Values) == 1 && !c.Resolved && !f.Confirms {
 			return c.Values[0], true
 		}
 	}
@@ -352,11 +359,23 @@ func (s *Session) Ready() []Problem {
 
 // Tasks lists the tasks of the Configuration step before they run, in order.
 func (s *Session) Tasks() []task.Task {
-	tasks := flowTasks(s.Flow.Kind, s.answersInForce())
+	tasks := verify.TitlesOf(s.asked(s.answersInForce()))
 	if s.Automatic() {
 		tasks = append(registration.Steps(), tasks...)
 	}
 	return tasks
+}
+
+// asked is the connection that the answers ask for, as far as they go: without
+// credential, and not checked.
+func (s *Session) asked(a Answers) connections.Connection {
+	c := connections.Connection{
+		Name: a.Get(keyName), Kind: s.Flow.Kind, Location: connections.Location(a.Get(keyLocation)), Cloud: a.Get(keyCloud), Account: a.Get(keyAccount),
+	}
+	if cl, err := s.Env.Clouds.Find(c.Cloud); err == nil && s.Flow.Fill != nil {
+		s.Flow.Fill(s.Env, a, cl, &c)
+	}
+	return c
 }
 
 // Facts is what the answers tell about the connection, to make advice concrete.
@@ -366,6 +385,7 @@ func (s *Session) Facts() advice.Facts {
 	if cl, err := s.Env.Clouds.Find(a.Get(keyCloud)); err == nil {
 		f.Cloud = cl
 	}
+	f.Site = s.asked(a).Endpoints.SharePoint
 	if _, asks := s.Flow.Field(keyLogin); asks && a.Get(keyRegistration) != byHand {
 		if s.Flow.Kind == "" {
 			f.Command = "c2conn " + s.Flow.Verb // a command of its own, not one that makes a connection
@@ -411,6 +431,9 @@ func (s *Session) Load(c connections.Connection) {
 		set(keyCredential, bySecret)
 		set(keySecret, "")
 	}
+	if s.Flow.Load != nil {
+		s.Flow.Load(c, set)
+	}
 }
 
 // Command is the scripted command that does the same again. Secrets and
@@ -445,7 +468,7 @@ func commandArgs(f Field, a Answers, env *Env) []string {
 	}
 	name := f.FlagName()
 	switch {
-	case name == "":
+	case name == "", f.Input != Secret && v.Text == "":
 		return nil
 	case f.Input == Secret && v.Origin == FromFile:
 		return []string{"--" + name + "-file", shellQuote(v.From)}

@@ -2,7 +2,8 @@
 
 Argument: what to do. "good" opens mailboxes, "refused" is told no by Entra ID;
 "fault" opens the tenant's mailbox and reports the class of the error; "patient"
-does too, and waits when the server says that it is busy.
+does too, and waits when the server says that it is busy; "public" tells what
+three users may do with the root of the public folders.
 """
 import json
 import os
@@ -82,6 +83,17 @@ def attempt(**kwargs):
     }
 
 
+def rights(mailbox):
+    """What a user may do with the root of the public folders, or how asking failed."""
+    try:
+        root = account(mailbox=mailbox, known_version=True).public_folders_root
+    except EWSError as e:
+        return {"class": type(e).__name__, "own": True, "message": str(e)[:1000]}
+    held = root.effective_rights
+    names = [f.name for f in held.FIELDS if getattr(held, f.name)]
+    return {"class": "none", "id": bool(root.id and root.changekey), "rights": " ".join(names)}
+
+
 box = ENV["SIM_MAILBOX"]
 task = sys.argv[1]
 if task == "good":
@@ -100,6 +112,8 @@ elif task == "fault":
     out = {"inbox": attempt(mailbox=box, known_version=True)}
 elif task == "patient":
     out = {"inbox": attempt(mailbox=box, known_version=True, patient=True)}
+elif task == "public":
+    out = {"owner": rights(box), "publisher": rights("alex.wilber@contoso.com"), "nobody": rights("support@contoso.com")}
 else:
     sys.exit(f"unknown task {task}")
 print(json.dumps(out))

@@ -78,6 +78,11 @@ func adjust(j *judgement, code int, e *entra.Error, f Facts) {
 			j.what = strings.ToUpper(j.short[:1]) + j.short[1:] + "."
 			j.why = "The proof of identity that the application sends is dated by this clock, and Entra ID accepts only a few minutes of difference."
 		}
+	case 500011:
+		if aboutSharePoint(e, f) {
+			j.row = siteResourceRow
+			j.link = lookup(code)
+		}
 	case 90002, 700016:
 		if f.Cloud.Name != "" && !f.Cloud.BuiltIn {
 			j.next = append([]string{"The cloud “{cloud}” is defined by you: check its addresses with c2conn cloud list."}, j.next...)

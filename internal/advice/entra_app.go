@@ -63,6 +63,7 @@ var entraAppRows = []entraEntry{
 		why:   "It was registered without one, or the enterprise application was deleted. A registration made minutes ago may not be known everywhere yet.",
 		next: []string{
 			acceptStep,
+			"{repair}",
 			"Wait two minutes.",
 			"{again}",
 		}, class: ClassConsent,
@@ -91,7 +92,7 @@ var entraAppRows = []entraEntry{
 		what:  "The application's registration does not list the permission that is asked for.",
 		short: "the permission is not in the registration",
 		why:   "The permissions were never added to the registration, or were removed, or the client ID is that of another application.",
-		next:  []string{"{grant}", "Or add the permissions and press Grant admin consent: {permissions}", "{again}"}, class: ClassConsent,
+		next:  []string{"{fix}", "Or add the permissions and press Grant admin consent: {permissions}", "{again}"}, class: ClassConsent,
 	}},
 	{[]int{65001}, row{
 		what:  "Nobody has consented to the application's permissions yet.",
@@ -156,7 +157,7 @@ var entraAppRows = []entraEntry{
 			"Compare the thumbprint with the list: {credentials}",
 			"If it is missing there, upload its public part (.cer). For a certificate of the personal store this prints it; one in a file is imported first, with c2conn cert import FILE:",
 			"$ c2conn cert export {thumbprintarg}",
-			"{anew}",
+			"{repair}",
 			"If you uploaded it just now, wait two minutes.",
 			"{again}",
 		}, class: ClassAuth,

@@ -209,6 +209,20 @@ var ewsRows = sync.OnceValue(func() map[string]row {
 			why:  "Other programs use the same application at the same time.",
 			next: []string{"Stop one of them, or wait.", "{again}"}, class: ClassCheck,
 		},
+		"ErrorNoPublicFolderServerAvailable": {
+			what:  "The tenant has no public folders, or they cannot be reached at the moment.",
+			short: "no public folders found in the tenant",
+			why:   "Exchange Online found no public folder mailbox. A new tenant has none until somebody makes one.",
+			next: []string{
+				"If you migrate no public folders, nothing is to be done.",
+				"Else look whether there is a public folder mailbox, as Exchange administrator:",
+				"PS> Get-Mailbox -PublicFolder",
+				"Make the first one, if there is none; then give {account} the right Owner on the root folder:",
+				"PS> New-Mailbox -PublicFolder -Name PublicFolders",
+				`PS> Add-PublicFolderClientPermission -Identity '\' -User {accountarg} -AccessRights Owner`,
+				"{again}",
+			}, link: publicFolderLink, class: ClassCheck,
+		},
 		"ErrorSchemaValidation": {
 			what: "Exchange did not understand c2conn's request.",
 			why:  "Something on the way changed it, or this is a fault in c2conn.",
@@ -220,7 +234,12 @@ var ewsRows = sync.OnceValue(func() map[string]row {
 // sameAs maps codes that ask for the same action.
 var sameAs = sync.OnceValue(func() map[string]string {
 	return map[string]string{
-		"ErrorMissingEmailAddress":          "ErrorNonExistentMailbox",
+		"ErrorMissingEmailAddress": "ErrorNonExistentMailbox",
+
+		"ErrorPublicFolderMailboxDiscoveryFailed": "ErrorNoPublicFolderServerAvailable",
+		"ErrorPublicFolderOperationFailed":        "ErrorNoPublicFolderServerAvailable",
+		"ErrorPublicFolderServerNotFound":         "ErrorNoPublicFolderServerAvailable",
+
 		"ErrorInvalidSmtpAddress":           "ErrorNonExistentMailbox",
 		"ErrorMailboxFailover":              "ErrorMailboxStoreUnavailable",
 		"ErrorADUnavailable":                "ErrorMailboxStoreUnavailable",
@@ -233,11 +252,17 @@ var sameAs = sync.OnceValue(func() map[string]string {
 	}
 })
 
-func fromEWS(e *ews.Error, f Facts) judgement {
+// ewsIDs are the code and id of an answer.
+func ewsIDs(e *ews.Error) judgement {
 	j := judgement{time: e.Time, trace: e.RequestID}
 	if e.Code != "" {
 		j.codes = []string{transport.CleanText(e.Code, 80)}
 	}
+	return j
+}
+
+func fromEWS(e *ews.Error, f Facts) judgement {
+	j := ewsIDs(e)
 	d := diagnostic(e)
 	if d != "" {
 		j.codes = append(j.codes, d)
@@ -288,7 +313,7 @@ func diagnosticRow(e *ews.Error, number string) row {
 		r.what = "The application has no permission for Exchange Online."
 		r.why = "Exchange found no role in the token: full_access_as_app is not granted, or the consent has not spread yet."
 		r.next = []string{
-			"{grant}",
+			"{fix}",
 			"Or by hand: add full_access_as_app (APIs my organization uses › Office 365 Exchange Online › Application permissions), then press Grant admin consent: {permissions}",
 			consentSpreads, "{again}",
 		}

@@ -19,6 +19,7 @@ type Facts struct {
 	TenantID       string // GUID, or what the user typed
 	TenantDomain   string
 	Account        string // dedicated account or mailbox
+	Site           string // base address of the tenant's SharePoint
 	Cloud          cloud.Cloud
 	Connection     string // its name; empty while it is not saved and will not be saved by itself
 	Registered     bool   // c2conn registered the application a moment ago: not all servers know it yet
@@ -67,7 +68,9 @@ func (f Facts) filler() *strings.Replacer {
 		"{tenant}", f.tenant(),
 		"{secretflags}", f.secretFlags(),
 		"{account}", or(f.Account, "(dedicated account)"),
-		"{accountarg}", f.accountArgument(),
+		"{site}", or(f.Site, "of the tenant's SharePoint"),
+		"{sitearg}", literal(or(f.Site, "SITE")),
+		"{accountarg}", literal(or(f.Account, "ACCOUNT")),
 		"{cloud}", or(f.Cloud.Name, "global"),
 		"{cloudtitle}", or(f.Cloud.Title, "the chosen cloud"),
 		"{permission}", or(f.Permission, "the needed permission"),
@@ -119,13 +122,12 @@ func (f Facts) tenant() string {
 	}
 }
 
-// accountArgument is the account as a literal string of PowerShell, in which
-// only quotes (typographic ones count as well) have a meaning.
-func (f Facts) accountArgument() string {
-	a := or(f.Account, "ACCOUNT")
+// literal is s as a literal string of PowerShell, in which only quotes (typographic
+// ones count as well) have a meaning.
+func literal(s string) string {
 	var b strings.Builder
 	b.WriteByte('\'')
-	for _, r := range a {
+	for _, r := range s {
 		if strings.ContainsRune("'‘’‚‛", r) {
 			b.WriteRune(r)
 		}
@@ -209,6 +211,30 @@ func (f Facts) grant() []string {
 		"$ c2conn consent " + shellWord(f.Connection) + " --login browser", orAccept,
 	}
 }
+
+// fix are the steps that add what a registration lacks, and consent to it. Where it
+// only waits for the consent, nothing is to be added.
+func (f Facts) fix() []string {
+	if f.Connection == "" || f.Login != "" || f.Waiting {
+		return f.grant()
+	}
+	return []string{
+		"Let c2conn add and grant what is missing; a " + consentRoles + " has to sign in for it, and sees each change before it is made:",
+		"$ " + f.mend(), orAccept,
+	}
+}
+
+// repair are the steps that mend the registration of a saved connection, where there
+// is another way, too.
+func (f Facts) repair() []string {
+	if f.Connection == "" || f.Login != "" {
+		return nil
+	}
+	return []string{"Or let c2conn do it, as administrator; it shows each change before it is made:", "$ " + f.mend()}
+}
+
+// mend is the command that holds a registration against what the connection needs.
+func (f Facts) mend() string { return "c2conn verify " + shellWord(f.Connection) + " --fix" }
 
 // admin is who signed in, as the beginning of a sentence.
 func (f Facts) admin() string {

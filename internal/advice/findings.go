@@ -16,6 +16,22 @@ type Role struct {
 	Service string // as the Entra admin centre calls it
 	Name    string
 	Why     string // "to list users"; may be empty
+	Allows  string // what its holder can do, where that is what matters; may be empty
+	Writes  bool   // its holder can change, create, delete or send something
+}
+
+// RoleLine names a permission, marked where it can change data, as plans mark it, with
+// what it is wanted for or allows: "Microsoft Graph › User.ReadWrite.All (writes): to
+// create users".
+func RoleLine(r Role) string {
+	line := or(r.Service, "a service") + " › " + or(r.Name, "a permission")
+	if r.Writes {
+		line += " (writes)"
+	}
+	if words := or(r.Why, or(r.Allows, "")); words != "" {
+		line += ": " + words
+	}
+	return line
 }
 
 // ValidityError is a certificate that is outside its time, or soon will be.
@@ -154,18 +170,22 @@ func missingJudgement(e *MissingRolesError, f Facts) judgement {
 	for _, m := range e.Missing {
 		r.next = append(r.next, missingLine(m))
 	}
-	r.next = f.waitFirst(append(r.next, "{grant}", "Or by hand: add those that are not in the list, then press Grant admin consent: {permissions}", consentSpreads, "{again}"))
+	r.next = f.waitFirst(append(r.next, "{fix}", "Or by hand: add those that are not in the list, then press Grant admin consent: {permissions}", consentSpreads, "{again}"))
 	return judgement{row: r}
 }
 
 func superfluousJudgement(e *SuperfluousRolesError) judgement {
-	return judgement{row: row{
+	r := row{
 		short: "more permissions than needed",
-		what:  "The application may do more than this connection needs: " + roleNames(e.Roles) + ".",
+		what:  "The application may do more than the saved connections need: " + roleNames(e.Roles) + ".",
 		why:   "These permissions can change, send or manage things. Whoever gets hold of the application's credential can use them too.",
-		next:  []string{"If no other program uses this application, remove them: {permissions}", "If another one does, give each its own application."},
 		link:  "https://learn.microsoft.com/entra/identity-platform/secure-least-privileged-access", class: ClassCheck,
-	}}
+	}
+	for _, role := range e.Roles {
+		r.next = append(r.next, "Superfluous: "+RoleLine(role))
+	}
+	r.next = append(r.next, "If no other program uses this application, remove them: {permissions}", "If another one does, give each its own application.")
+	return judgement{row: r}
 }
 
 func tenantJudgement(e *WrongTenantError) judgement {
@@ -190,10 +210,10 @@ func endpointJudgement(e *ForeignEndpointError) judgement {
 	return judgement{row: row{
 		short: "foreign address in " + field + ": nothing sent",
 		what:  "The profile's " + field + " is no address of the cloud “{cloud}”.",
-		why:   says + "; this cloud's own address is " + or(e.Want, "(unknown)") + ". Whoever gets the token can open every mailbox that the application may open, so nothing was sent.",
+		why:   says + "; in this cloud it is " + or(e.Want, "(unknown)") + ". Whoever gets the token can open every mailbox or site that the application may open, so nothing was sent.",
 		next: []string{
 			"If you do not know who changed the profile, ask your security team first.",
-			"Correct " + field + " in the connection's file (connections/NAME.yaml in the state folder), or remove that line: then the cloud's own address is used.",
+			"Correct " + field + " in the connection's file (connections/NAME.yaml in the state folder), or remove that line: then the right one is found.",
 			"If the address is right, it belongs to another cloud: define it (c2conn cloud add FILE) and make the connection anew with it.",
 			"{again}",
 		}, class: ClassCheck,

@@ -8,6 +8,7 @@ import (
 	"github.com/c2conn/c2conn/internal/entra"
 	"github.com/c2conn/c2conn/internal/ews"
 	"github.com/c2conn/c2conn/internal/graph"
+	"github.com/c2conn/c2conn/internal/sharepoint"
 	"github.com/c2conn/c2conn/internal/transport"
 )
 
@@ -51,6 +52,7 @@ func judge(err error, f Facts) judgement {
 		answer      *entra.TokenAnswerError
 		graphError  *graph.Error
 		ewsError    *ews.Error
+		siteError   *sharepoint.Error
 		network     *transport.Error
 		foreign     *transport.ForeignHostError
 		endpoint    *ForeignEndpointError
@@ -67,6 +69,12 @@ func judge(err error, f Facts) judgement {
 	)
 	cancelled, late := ended(err)
 	if j, ok := fromRegistration(err, f); ok {
+		return j
+	}
+	if j, ok := fromSites(err, f); ok && !cancelled {
+		return j
+	}
+	if j, ok := fromMigration(err); ok && !cancelled {
 		return j
 	}
 	switch {
@@ -94,6 +102,8 @@ func judge(err error, f Facts) judgement {
 		return fromTokenAnswer(answer, f)
 	case errors.As(err, &ewsError):
 		return fromEWS(ewsError, f)
+	case errors.As(err, &siteError):
+		return fromSharePoint(siteError, f)
 	case errors.As(err, &graphError):
 		return fromGraph(graphError, f)
 	case errors.As(err, &validity):
@@ -111,7 +121,7 @@ func judge(err error, f Facts) judgement {
 	case errors.As(err, &notOffered):
 		return judgement{row: row{
 			what: "This kind of connection comes with a later version.", why: sentence(notOffered),
-			next: []string{"Today c2conn makes and verifies Exchange Online connections:", "$ c2conn new exchange"}, class: ClassUsage,
+			next: []string{"Today c2conn makes and verifies connections to Microsoft 365:", "$ c2conn new {kind}"}, class: ClassUsage,
 		}}
 	case errors.As(err, &bug):
 		return judgement{row: row{

@@ -231,16 +231,32 @@ func knownErrors() []known {
 	add(ClassCheck, "Certificate: expired", &ValidityError{NotBefore: then.AddDate(-2, 0, 0), NotAfter: then.AddDate(0, 0, -7), Now: then})
 	add(ClassCheck, "Certificate: expires soon", &ValidityError{NotBefore: then.AddDate(-2, 0, 0), NotAfter: then.AddDate(0, 0, 12), Now: then})
 	add(ClassCheck, "Certificate: not valid yet", &ValidityError{NotBefore: then.Add(time.Hour), NotAfter: then.AddDate(2, 0, 0), Now: then})
-	missing := []Role{{"Microsoft Graph", "Group.Read.All", "to list groups and their mailboxes"}, {"Office 365 Exchange Online", "full_access_as_app", "to back up and restore mailboxes"}}
+	missing := []Role{
+		{Service: "Microsoft Graph", Name: "Group.Read.All", Why: "to list groups and their mailboxes"},
+		{Service: "Office 365 Exchange Online", Name: "full_access_as_app", Why: "to back up and restore mailboxes", Writes: true},
+	}
 	add(ClassCheck, "Permissions: missing", &MissingRolesError{Missing: missing})
 	add(ClassConsent, "Permissions: none", &MissingRolesError{Missing: missing, None: true})
 	add(ClassCheck, "Permissions: RBAC for Applications", &MissingRolesError{Missing: missing[1:], EWSWork: true})
-	add(ClassCheck, "Permissions: superfluous", &SuperfluousRolesError{Roles: []Role{{"Microsoft Graph", "Mail.ReadWrite", ""}, {"Microsoft Graph", "Application.ReadWrite.All", ""}}})
+	add(ClassCheck, "Permissions: superfluous", &SuperfluousRolesError{Roles: []Role{
+		{Service: "Microsoft Graph", Name: "Mail.ReadWrite", Allows: "read, change and delete the mail of every mailbox", Writes: true}, {Service: "Microsoft Graph", Name: "Application.ReadWrite.All"}}})
 	add(ClassCheck, "Tenant: another one answered", &WrongTenantError{Want: "11111111-2222-4333-8444-555555555555", Got: "99999999-2222-4333-8444-555555555555", Name: "Fabrikam"})
 	add(ClassCheck, "Profile: a foreign address", &ForeignEndpointError{Field: "endpoints.ews", Got: "https://evil.example", Want: "https://outlook.office365.com/EWS/Exchange.asmx"})
 	add(ClassCheck, "Profile: an unreadable address", &ForeignEndpointError{Field: "endpoints.ews", Want: "https://outlook.office365.com/EWS/Exchange.asmx"})
 	add(ClassCheck, "Mailbox: a room", &NoMailboxError{Purpose: "room"})
-	add(ClassUsage, "Kind: later", &NotOfferedError{Kind: connections.SharePoint, Location: connections.Online})
+	add(ClassUsage, "Kind: later", &NotOfferedError{Kind: connections.SharePoint, Location: connections.OnPremises})
+	for _, k := range siteErrors() {
+		add(k.class, k.name, k.err, atSites, func(f *Facts) {
+			if k.facts != nil {
+				k.facts(f)
+			}
+		})
+	}
+	for _, k := range migrationErrors() {
+		add(k.class, k.name, k.err, func(f *Facts) {
+			f.Kind, f.Connection, f.Account = connections.MigrationTarget, "contoso-target", "migration@contoso.com"
+		})
+	}
 
 	refused := graphAnswer(400, "CredentialInvalidLifetimeAsPerAppPolicy", "Credential lifetime exceeds the max value allowed as per assigned policy.")
 	add(ClassPolicy, "Registration: lives too long, limit known", &PolicyLifetimeError{Wanted: 1826 * 24 * time.Hour, Allowed: 180 * 24 * time.Hour, PolicyID: "5b5b0000-1111-4222-8333-444455556666", Err: refused}, signingIn("browser"))

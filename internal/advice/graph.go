@@ -32,14 +32,14 @@ var graphRows = []graphEntry{
 		what:  "Microsoft Graph refused: the application lacks {permission}.",
 		short: "refused: a permission is missing",
 		why:   "The permission is not granted, or the token was issued before it was.",
-		next:  []string{"{grant}", "Or by hand: add {permission} and press Grant admin consent: {permissions}", consentSpreads, "{again}"},
+		next:  []string{"{fix}", "Or by hand: add {permission} and press Grant admin consent: {permissions}", consentSpreads, "{again}"},
 		link:  "https://learn.microsoft.com/graph/resolve-auth-errors", class: ClassCheck,
 	}},
 	{[]string{"PermissionScopeNotGranted"}, 0, row{
 		what:  "The token does not carry the permission {permission}.",
 		short: "the token does not carry the permission",
 		why:   "It was asked for without it. No role of yours changes that.",
-		next:  []string{"{grant}", "Or add the permission and consent: {permissions}", "{again}"},
+		next:  []string{"{fix}", "Or add the permission and consent: {permissions}", "{again}"},
 		link:  "https://learn.microsoft.com/graph/resolve-auth-errors", class: ClassCheck,
 	}},
 	{[]string{"Authorization_IdentityNotFound"}, 0, row{
@@ -138,6 +138,8 @@ var graphRows = []graphEntry{
 	}},
 }
 
+const graphErrors = "https://learn.microsoft.com/graph/errors"
+
 // serviceManagementReference is a text, not a code: Graph answers it as Request_BadRequest.
 var serviceManagementReference = row{
 	what:  "The tenant wants a service management reference for each application.",
@@ -166,11 +168,15 @@ func fromGraph(e *graph.Error, f Facts) judgement {
 		j.row = serviceManagementReference
 		return j
 	}
+	if r, ok := sitesRow(e); ok {
+		j.row = r
+		return j
+	}
 	for _, entry := range graphRows {
 		for _, code := range entry.codes {
 			if (strings.EqualFold(code, e.Code) || strings.EqualFold(code, e.Message)) && (entry.status == 0 || entry.status == e.Status) {
 				j.row = entry.row
-				if strings.HasPrefix(e.Code, "Authorization_") { // what a server answers that does not know it yet
+				if strings.HasPrefix(e.Code, "Authorization_") || strings.EqualFold(e.Code, "accessDenied") { // what a server answers that does not know it yet
 					j.next = f.waitFirst(j.next)
 				}
 				return j
@@ -193,7 +199,7 @@ func hostOr(host, otherwise string) string {
 // byStatus is the advice for an answer without a known code. foreign says that
 // the body was not the service's own.
 func byStatus(service string, status int, foreign bool, contentType, host string) row {
-	r := row{class: ClassCheck, link: "https://learn.microsoft.com/graph/errors"}
+	r := row{class: ClassCheck, link: graphErrors}
 	switch {
 	case status >= 300 && status < 400:
 		r.short = "sent to another address; c2conn did not follow"

@@ -10,7 +10,9 @@ import (
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/entra"
+	"github.com/c2conn/c2conn/internal/ews"
 	"github.com/c2conn/c2conn/internal/graph"
+	"github.com/c2conn/c2conn/internal/sharepoint"
 	"github.com/c2conn/c2conn/internal/transport"
 )
 
@@ -54,6 +56,7 @@ func fromRegistration(err error, f Facts) (judgement, bool) {
 		resource   *NoResourceError
 		lost       *LostAnswerError
 		account    *AccountNeededError
+		gone       *RegistrationGoneError
 	)
 	told := func(cause error, r row) (judgement, bool) {
 		j := idsOf(cause)
@@ -87,6 +90,8 @@ func fromRegistration(err error, f Facts) (judgement, bool) {
 		return told(lost.Err, lostRow(lost, f))
 	case errors.As(err, &account):
 		return told(nil, accountRow(account))
+	case errors.As(err, &gone):
+		return told(nil, lostRegistrationRow(gone))
 	}
 	return judgement{}, false
 }
@@ -95,11 +100,17 @@ func fromRegistration(err error, f Facts) (judgement, bool) {
 func idsOf(err error) judgement {
 	var refused *entra.Error
 	var answer *graph.Error
+	var site *sharepoint.Error
+	var soap *ews.Error
 	switch {
 	case errors.As(err, &refused):
 		return entraIDs(refused)
 	case errors.As(err, &answer):
 		return graphIDs(answer)
+	case errors.As(err, &site):
+		return sharePointIDs(site)
+	case errors.As(err, &soap):
+		return ewsIDs(soap)
 	}
 	return judgement{}
 }
@@ -430,11 +441,7 @@ func runArgument(run string) string {
 
 // missingLine names a permission that waits for consent.
 func missingLine(m Role) string {
-	line := "Missing: " + or(m.Service, "a service") + " › " + or(m.Name, "a permission")
-	if m.Why != "" {
-		line += " (" + or(m.Why, "") + ")"
-	}
-	return line
+	return "Missing: " + RoleLine(m)
 }
 
 // graphAmong reports whether one of the roles is Microsoft Graph's, to which

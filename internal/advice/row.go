@@ -48,6 +48,10 @@ func (j judgement) advice(f Facts) *Advice {
 			steps = append(steps, f.again()...)
 		case "{grant}":
 			steps = append(steps, f.grant()...)
+		case "{fix}":
+			steps = append(steps, f.fix()...)
+		case "{repair}":
+			steps = append(steps, f.repair()...)
 		case "{anew}":
 			steps = append(steps, f.anew()...)
 		default:

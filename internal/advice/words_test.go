@@ -10,9 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/entra"
 	"github.com/c2conn/c2conn/internal/ews"
 	"github.com/c2conn/c2conn/internal/graph"
+	"github.com/c2conn/c2conn/internal/sharepoint"
 )
 
 func TestNilHasNoAdvice(t *testing.T) {
@@ -302,7 +305,13 @@ func TestFindingErrorsReadWell(t *testing.T) {
 		&NoResourceError{Resource: "Exchange"}:                                              "the tenant does not have Exchange",
 		&LostAnswerError{What: "create the application", Tag: "t"}:                          "no answer came to the request to create the application, so it may have been carried out (look for the tag t)",
 		&RollbackError{Left: []string{"a", "b"}, Err: errors.New("no")}:                     "not everything could be removed again: a; b: no",
-		&AccountNeededError{Account: "a@b"}:                                                 "a@b has no mailbox that the connection could be checked with",
+		&WrongSharePointError{Given: "https://a", Real: "https://b"}:                        "endpoints.sharepoint is https://a, the tenant's own address is https://b",
+		&NoSitesError{}:                       "Microsoft Graph lists no site",
+		&SeedPermissionsError{}:               "the documented permissions reach no site",
+		&LegacyPasswordError{}:                "the password of the administrator cannot be verified",
+		&PublicFolderRightsError{}:            "the rights to the public folders are not known",
+		&PublicFolderRightsError{Known: true}: "the mailbox does not own the root of the public folders",
+		&AccountNeededError{Account: "a@b"}:   "a@b has no mailbox that the connection could be checked with",
 	} {
 		if err.Error() != want {
 			t.Errorf("%q, want %q", err, want)
@@ -339,6 +348,13 @@ func FuzzForeignText(f *testing.F) {
 		for _, err := range []error{
 			&ews.Error{Status: status, Code: code, Message: message, Diagnostics: diagnostics, PolicyReason: reason, ContentType: contentType},
 			&graph.Error{Status: status, Code: code, Message: message, ContentType: contentType},
+			&graph.Error{Op: "list sites", Status: status, Code: code, Message: message, ContentType: contentType},
+			&sharepoint.Error{Host: code, Status: status, Code: code, Message: message, MovedTo: reason, ContentType: contentType},
+			&WrongSharePointError{Field: code, Given: message, Real: reason},
+			&cloud.SharePointError{Typed: code, Reason: message, Hint: reason, Cloud: code},
+			&PublicFolderRightsError{Known: true, Level: code},
+			&connections.AccountTakenError{Account: message, By: code},
+			&LegacyPasswordError{UPN: message},
 			&entra.Error{Status: status, OAuth: code, Description: message, Codes: []int{status}},
 		} {
 			a := For(err, Facts{})

@@ -28,6 +28,9 @@ func kindNames() []string {
 // kindOf finds a kind by its name.
 func kindOf(name, command string) (connections.Kind, error) {
 	kind := connections.Kind(strings.ToLower(strings.TrimSpace(name)))
+	if kind == "source" || kind == "target" { // as "new" takes them
+		kind = "migration-" + kind
+	}
 	if !slices.Contains(connections.Kinds(), kind) {
 		return "", &usageError{err: fmt.Errorf("%q is no kind of connection; there are: %s", clean(name), strings.Join(kindNames(), ", ")), command: command}
 	}

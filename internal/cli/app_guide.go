@@ -28,7 +28,7 @@ const (
 var guideFormats = []string{guideText, guideMarkdown, guideManifest, guideAz, guidePowerShell, guideJSON}
 
 func newAppGuide(a *app) *cobra.Command {
-	var kind, format, cloudName string
+	var kind, format, cloudName, set string
 	var o registration.GuideOptions
 	cmd := &cobra.Command{
 		Use: "guide [KIND]", Short: "Show how to register an application by hand",
@@ -43,6 +43,7 @@ KIND is exchange (also without it), sharepoint, migration-source or migration-ta
 az-powershell print a script for the Azure CLI that does all of it, once.`,
 		Example: `  c2conn app guide
   c2conn app guide sharepoint --app-name "Contoso backup"
+  c2conn app guide sharepoint --permissions seed
   c2conn app guide exchange --format manifest
   c2conn app guide exchange --format az > register.sh`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -62,7 +63,12 @@ az-powershell print a script for the Azure CLI that does all of it, once.`,
 			if err != nil {
 				return err
 			}
-			switch {
+			var known bool
+			switch o.Set, known = registration.ParseSet(set); {
+			case !known:
+				return &usageError{err: unknownSet(set), command: cmd.CommandPath()}
+			case o.Set != registration.SetRecommended && !registration.HasSets(k):
+				return &usageError{err: fmt.Errorf("connections of the kind %s have one permission set only; leave out --permissions", k), command: cmd.CommandPath()}
 			case !slices.Contains(guideFormats, format):
 				return &usageError{err: fmt.Errorf("--format %q is not one of %s", clean(format), strings.Join(guideFormats, ", ")), command: cmd.CommandPath()}
 			case format == guideJSON && a.output == "table":
@@ -94,6 +100,7 @@ az-powershell print a script for the Azure CLI that does all of it, once.`,
 	flags.StringVar(&o.AppName, "app-name", "", "name of the application, instead of the documented one")
 	flags.StringVar(&o.ClientID, "client-id", "", "client ID of an application that exists already: the links lead to its pages")
 	flags.StringVar(&o.TenantID, "tenant-id", "", "tenant ID or domain, for the links and commands")
+	addSetFlag(cmd, &set, "permissions of the application: recommended, or seed for the documented set alone (sharepoint only)")
 	flags.BoolVar(&o.RequiredOnly, "required-only", false, "leave the optional permissions out of the manifest and the scripts")
 	_ = cmd.RegisterFlagCompletionFunc("kind", completeKinds)
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(guideFormats, cobra.ShellCompDirectiveNoFileComp))

@@ -60,7 +60,7 @@ func TestGuideNamesRealCommands(t *testing.T) {
 // TestCatalogueContract keeps the names of the JSON that other programs read.
 func TestCatalogueContract(t *testing.T) {
 	t.Parallel()
-	text, err := json.Marshal(registration.Document(connections.SharePoint))
+	text, err := json.Marshal(registration.Document(registration.Purpose{Kind: connections.SharePoint}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestCatalogueContract(t *testing.T) {
 	}
 	kind := doc["kinds"].([]any)[0].(map[string]any)
 	first := kind["permissions"].([]any)[0].(map[string]any)
-	for _, name := range []string{"resource", "resource_app_id", "role", "role_id", "type", "allows", "why", "source", "required", "powerful"} {
+	for _, name := range []string{"resource", "resource_app_id", "role", "role_id", "type", "allows", "why", "source", "required", "writes"} {
 		if first[name] == nil {
 			t.Errorf("%s is missing: %s", name, text)
 		}

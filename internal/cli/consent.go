@@ -56,7 +56,7 @@ func (o *consentOptions) run(ctx context.Context, name string) error {
 	if c.Location != connections.Online || c.Registration.ClientID == "" {
 		return refuse("%s has no application in Entra ID, so there is nothing to consent to", c.Name)
 	}
-	wanted := required(c.Kind)
+	wanted := required(registration.PurposeOf(c))
 	given := slices.ContainsFunc([]string{"login", "access-token-file", "access-token-stdin", "login-client-id"}, func(flag string) bool {
 		_, ok := o.signIn.flag(flag)
 		return ok
@@ -80,9 +80,9 @@ func (o *consentOptions) run(ctx context.Context, name string) error {
 	return o.sayVerified(v)
 }
 
-// required lists what a connection of the kind cannot work without.
-func required(kind connections.Kind) []registration.Permission {
-	return slices.DeleteFunc(registration.Catalogue(kind), func(p registration.Permission) bool { return !p.Required })
+// required lists what a connection cannot work without.
+func required(p registration.Purpose) []registration.Permission {
+	return slices.DeleteFunc(registration.Catalogue(p), func(p registration.Permission) bool { return !p.Required })
 }
 
 // grant consents as the administrator who signs in.
@@ -95,7 +95,7 @@ func (o *consentOptions) grant(ctx context.Context, c connections.Connection) er
 		return err
 	}
 	facts.Login, facts.Admin = o.adminFacts(o.signIn, admin).Login, admin.Claims.UPN
-	granted, missing, err := registration.Grant(ctx, admin, c.Kind, c.Registration.ClientID)
+	granted, missing, err := registration.Grant(ctx, admin, registration.PurposeOf(c), c.Registration.ClientID)
 	if err != nil {
 		return &adviceError{err: &beforeChecks{err}, facts: facts}
 	}
@@ -105,11 +105,7 @@ func (o *consentOptions) grant(ctx context.Context, c connections.Connection) er
 	if len(missing) == 0 {
 		return nil
 	}
-	var roles []advice.Role
-	for _, p := range missing {
-		roles = append(roles, advice.Role{Service: p.Resource.Title(), Name: p.Role, Why: p.Why})
-	}
-	return &adviceError{err: &advice.ConsentNeededError{Roles: roles, Account: admin.Claims.UPN, Link: o.consentLink(c)}, facts: facts}
+	return &adviceError{err: &advice.ConsentNeededError{Roles: adviceRoles(missing), Account: admin.Claims.UPN, Link: o.consentLink(c)}, facts: facts}
 }
 
 func roleNames(list []registration.Permission) string {

@@ -80,6 +80,11 @@ func (a *app) deleteOne(ctx context.Context, c connections.Connection, yes bool)
 			return fmt.Errorf("connection %s is deleted, but its client secret could not be removed: %w", c.Name, err)
 		}
 	}
+	if password := c.LegacyAdmin.Password; password.Scheme() == connections.SchemeStore {
+		if err := store.DeleteSecret(ctx, password); err != nil && !isNotFound(err) {
+			return fmt.Errorf("connection %s is deleted, but the administrator's password kept with it could not be removed: %w", c.Name, err)
+		}
+	}
 	if c.Registration.ClientID != "" {
 		a.errorf("The application %s stays in Entra ID.", c.Registration.ClientID)
 		if link := a.linkTo(c, cloud.Cloud.AppOverview); link != "" {

@@ -138,9 +138,13 @@ func connectionTable(c connections.Connection, now time.Time) string {
 		{"Tenant", strings.Join(compact(clean(c.Tenant.Name), c.Tenant.Domain, c.Tenant.ID), " · ")},
 		{"Account", c.Account},
 		{"Application", strings.Join(compact(c.Registration.AppName, c.Registration.ClientID, c.Registration.Mode), " · ")},
-		{"Credential", credentialText(c.Credential, now)},
+		{"Credential", credentialText(c.Credential, now) + graphOnly(c)},
 		{"Kept in", keptIn(c.Credential)},
 		{"EWS URL", c.Endpoints.EWS},
+		{"SharePoint URL", c.Endpoints.SharePoint},
+		{"Admin centre URL", c.Endpoints.Admin},
+		{"Permissions", permissionsText(c)},
+		{"Admin (legacy)", legacyText(c.LegacyAdmin)},
 		{"Checks", checksText(c.Verification.Checks)},
 	}
 	var kept [][]string
@@ -150,6 +154,33 @@ func connectionTable(c connections.Connection, now time.Time) string {
 		}
 	}
 	return columns(kept)
+}
+
+// graphOnly says what a client secret is not good for.
+func graphOnly(c connections.Connection) string {
+	if c.Kind == connections.SharePoint && c.Credential.Type == connections.TypeClientSecret {
+		return " (Microsoft Graph only: SharePoint refuses it)"
+	}
+	return ""
+}
+
+// permissionsText says which set of permissions was asked for, where it is not the
+// recommended one.
+func permissionsText(c connections.Connection) string {
+	if c.Registration.Permissions == "" {
+		return ""
+	}
+	return "the documented set alone (" + clean(c.Registration.Permissions) + ")"
+}
+
+func legacyText(l connections.LegacyAdmin) string {
+	switch {
+	case l.UPN == "":
+		return ""
+	case l.Password == "":
+		return l.UPN
+	}
+	return l.UPN + ", password kept, never verified"
 }
 
 func compact(parts ...string) []string {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,35 +19,19 @@ import (
 )
 
 func newNew(a *app) *cobra.Command {
-	return parent("new", "Create, verify and save a connection", groupConnect, "  c2conn new exchange", newFlow(a, wizard.Exchange(),
-		"Connect to Exchange Online",
-		`Opens the wizard for a connection to Exchange Online, or runs without a question
-when the flags answer everything. With --auto an administrator signs in and c2conn
-registers the application, after showing the plan (--dry-run shows it and changes
-nothing). With --manual the application is one that you registered in the Entra
-admin centre (c2conn app guide shows how); it proves its identity with a certificate
-or a client secret, one of them is enough.
-
-Secrets never go into a flag's value: use a file, standard input or the variable.
-The connection is verified before it is saved; with --save-unverified it is saved
-even when checks fail, and the exit code says so all the same.`,
-		`  c2conn new exchange
-  c2conn new exchange --auto --name contoso-exchange
-  c2conn new exchange --auto --dry-run --output json
-  az account get-access-token --resource-type ms-graph --query accessToken -o tsv |
-    c2conn new exchange --auto --access-token-stdin --mailbox admin@contoso.com --name contoso
-  c2conn new exchange --manual --client-id 2f1c9e1a-5f0c-4d6b-9a53-0b1f6d8e77aa \
-    --tenant-id contoso.onmicrosoft.com --mailbox admin@contoso.com \
-    --cert-file app.pfx --cert-password-file app.pass --name contoso-exchange
-  pass show contoso | c2conn new exchange --manual --client-id ID --tenant-id ID \
-    --mailbox admin@contoso.com --client-secret-stdin --name contoso --output json`))
+	var kinds []*cobra.Command
+	for _, k := range kindTexts() {
+		kinds = append(kinds, newFlow(a, k))
+	}
+	return parent("new", "Create, verify and save a connection", groupConnect, "  c2conn new exchange\n  c2conn new sharepoint", kinds...)
 }
 
 // newFlow makes the command of a flow; its flags come from the flow's fields.
-func newFlow(a *app, flow *wizard.Flow, short, long, example string) *cobra.Command {
+func newFlow(a *app, k kindText) *cobra.Command {
+	flow := k.flow()
 	o := &newOptions{app: a, flow: flow}
 	cmd := &cobra.Command{
-		Use: strings.TrimPrefix(flow.Verb, "new "), Short: short, Long: long, Example: example,
+		Use: strings.TrimPrefix(flow.Verb, "new "), Aliases: k.aliases, Short: k.short, Long: k.long, Example: k.example,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.flag = givenFlags(cmd)
@@ -66,7 +51,7 @@ func newFlow(a *app, flow *wizard.Flow, short, long, example string) *cobra.Comm
 	}
 	cmd.Flags().BoolVar(&o.saveUnverified, "save-unverified", false, "save the connection even when checks fail; it is marked until a verification passes")
 	cmd.Flags().IntVar(&o.parallel, "parallel", 0, "how many checks run side by side; 0 for all that can")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest time for all checks together")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", k.timeout(), "longest time for all checks together")
 	o.addRegistrationFlags(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("cloud", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return a.cloudNames(), cobra.ShellCompDirectiveNoFileComp
@@ -80,7 +65,7 @@ func addFlags(cmd *cobra.Command, f wizard.Field) {
 	if f.Input == wizard.Choice && f.FlagName() == "" {
 		for _, o := range f.Options(nil) {
 			if o.Flag != "" {
-				help := lowerFirst(o.Title)
+				help := cmp.Or(o.FlagHelp, lowerFirst(o.Title))
 				if o.Unavailable != "" {
 					help += " (" + o.Unavailable + ")"
 				}
@@ -119,7 +104,7 @@ func addFlags(cmd *cobra.Command, f wizard.Field) {
 }
 
 func lowerFirst(s string) string {
-	if len(s) > 1 && s[1] >= 'A' && s[1] <= 'Z' || strings.HasPrefix(s, "Microsoft") || strings.HasPrefix(s, "Exchange") {
+	if len(s) > 1 && s[1] >= 'A' && s[1] <= 'Z' || strings.HasPrefix(s, "Microsoft") || strings.HasPrefix(s, "Exchange") || strings.HasPrefix(s, "SharePoint") {
 		return s // an abbreviation or a name
 	}
 	return strings.ToLower(s[:1]) + s[1:]
@@ -291,7 +276,7 @@ func nameIf(ok bool, name string) string {
 
 // progressLines prints every task as it ends, a line each, and long waits.
 func (a *app) progressLines() func(task.Event) {
-	return func(e task.Event) {
+	return task.Calm(a.Clock.Now, 2*time.Second, func(e task.Event) {
 		switch e.Kind {
 		case task.Progress:
 			text := e.Text
@@ -301,8 +286,11 @@ func (a *app) progressLines() func(task.Event) {
 			a.errorf("  … %s: %s\n", e.Title, clean(text))
 		case task.Finished:
 			a.errorf("  %s %-24s %-4s  %s\n", sign(string(e.Result.Status)), e.Title, e.Result.Status, clean(e.Result.Finding))
+			for _, d := range e.Result.Details {
+				a.errorf("      %s\n", wrap(clean(d), 92, "        "))
+			}
 		}
-	}
+	})
 }
 
 // adviceLines prints what to do about the checks that did not pass, after all
@@ -317,7 +305,7 @@ func (a *app) adviceLines(results []task.Result) {
 		}
 		what := renderAdvice(r.Advice, "      ")
 		follows := permissions && r.ID != "permissions" && (advice.ClassOf(r.Err) == advice.ClassConsent ||
-			slices.Contains(r.Advice.Codes, "Authorization_RequestDenied") || slices.Contains(r.Advice.Codes, "ErrorAccessDenied"))
+			slices.Contains(r.Advice.Codes, "Authorization_RequestDenied") || slices.Contains(r.Advice.Codes, "ErrorAccessDenied") || slices.Contains(r.Advice.Codes, "accessDenied"))
 		switch same := r.Advice.What + strings.Join(r.Advice.Next, "\n"); {
 		case follows:
 			what = r.Advice.What + "\n      It follows from the missing permission, see Permissions."

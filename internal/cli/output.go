@@ -137,6 +137,7 @@ type checkJSON struct {
 	Title      string         `json:"title"`
 	Status     string         `json:"status"`
 	Finding    string         `json:"finding"`
+	Details    []string       `json:"details,omitempty"`
 	DurationMS int64          `json:"duration_ms"`
 	Advice     *advice.Advice `json:"advice"`
 }
@@ -156,7 +157,7 @@ type answerJSON struct {
 func (a *app) checksJSON(results []task.Result) []checkJSON {
 	list := make([]checkJSON, len(results))
 	for i, r := range results {
-		list[i] = checkJSON{ID: r.ID, Title: r.Title, Status: string(r.Status), Finding: r.Finding, DurationMS: r.Duration.Milliseconds(), Advice: a.dated(r.Advice)}
+		list[i] = checkJSON{ID: r.ID, Title: r.Title, Status: string(r.Status), Finding: r.Finding, Details: r.Details, DurationMS: r.Duration.Milliseconds(), Advice: a.dated(r.Advice)}
 	}
 	return list
 }

@@ -145,8 +145,8 @@ func (o *newOptions) automatic(ctx context.Context, s *wizard.Session) error {
 	if err != nil {
 		return &adviceError{err: err, facts: s.Facts()}
 	}
-	if s.Value("mailbox").Text == "" {
-		return &adviceError{err: &advice.AccountNeededError{}, facts: s.Facts()}
+	if err := s.LookupProposed(ctx); err != nil { // before anybody is asked to agree
+		return &adviceError{err: err, facts: s.Facts()}
 	}
 	if o.canAsk() && !o.yes {
 		o.errorf("\n%s\n", plan.Text(96))
@@ -168,7 +168,7 @@ func (o *newOptions) automatic(ctx context.Context, s *wizard.Session) error {
 	// What was registered is saved whatever the checks say: the profile is how it can be
 	// verified again, consented to, and found.
 	if _, err := s.Save(context.WithoutCancel(ctx), out); err != nil {
-		return &adviceError{err: fmt.Errorf("the application %s is registered and the journal knows it, but the connection could not be saved: %w", out.Connection.Registration.ClientID, err), facts: s.Facts()}
+		return o.notSaved(ctx, s, out, err)
 	}
 	return o.finish(s, out, true)
 }
@@ -187,7 +187,7 @@ func (o *newOptions) earlier(ctx context.Context, s *wizard.Session) (*registrat
 			mine = &u
 			continue
 		}
-		o.errorf("An earlier registration is unfinished: %s. To remove it: c2conn app cleanup\n", describeUnfinished(u, o.Clock.Now()))
+		o.errorf("An earlier registration is unfinished: %s. To remove it: c2conn app cleanup %s\n", describeUnfinished(u, o.Clock.Now()), u.Run)
 	}
 	if mine == nil {
 		return nil, nil
@@ -204,9 +204,10 @@ func (o *newOptions) earlier(ctx context.Context, s *wizard.Session) (*registrat
 		}
 	}
 	choice := o.unfinished
-	other := !strings.EqualFold(s.Value("app_name").Text, mine.AppName) || (s.Value("new_credential").Text == "secret") != (mine.CredentialType == connections.TypeClientSecret)
+	other := !strings.EqualFold(s.Value("app_name").Text, mine.AppName) || (s.Value("new_credential").Text == "secret") != (mine.CredentialType == connections.TypeClientSecret) ||
+		(s.Value("permissions").Text == string(registration.SetSeed)) != (mine.Set == registration.SetSeed)
 	if choice == "" && other {
-		o.errorf("An earlier run has begun a registration for this connection, but with another name or kind of credential: %s.\n", describeUnfinished(*mine, o.Clock.Now()))
+		o.errorf("An earlier run has begun a registration for this connection, but with another name, kind of credential or set of permissions: %s.\n", describeUnfinished(*mine, o.Clock.Now()))
 		choice = unfinishedFail
 	}
 	switch choice {
@@ -231,6 +232,20 @@ func describeUnfinished(u registration.Unfinished, now time.Time) string {
 		text += " in " + clean(where)
 	}
 	return text + ", begun " + ago(now, u.At)
+}
+
+// notSaved ends a registration whose connection could not be saved. Where the store
+// refused it, nothing of it is there and all can be taken back; after any other error
+// it is kept, because the profile may be on the disk all the same.
+func (o *newOptions) notSaved(ctx context.Context, s *wizard.Session, out *wizard.Outcome, err error) error {
+	half := &wizard.HalfwayError{Run: out.Run, AppName: out.Connection.Registration.AppName, Err: err}
+	o.errorf("\nThe application %s (%s) is registered, but the connection could not be saved.\n", clean(half.AppName), out.Connection.Registration.ClientID)
+	var taken *connections.AccountTakenError
+	if errors.Is(err, connections.ErrExists) || errors.As(err, &taken) {
+		return o.halfway(ctx, s, half)
+	}
+	o.errorf("%s\n", o.leftBehind(half))
+	return &adviceError{err: err, facts: s.Facts()}
 }
 
 // halfway ends a registration that broke off: what it made is removed or kept, as
@@ -295,7 +310,7 @@ func (a *app) consentLink(c connections.Connection) string {
 func (a *app) waitingForConsent(c connections.Connection, missing []registration.Permission) {
 	var roles []string
 	for _, p := range missing {
-		roles = append(roles, p.Role)
+		roles = append(roles, p.Marked())
 	}
 	a.errorf("\nRegistered and saved as %s, waiting for admin consent to: %s.\n", c.Name, strings.Join(roles, ", "))
 	a.errorf("A Global Administrator or Privileged Role Administrator has to open this link (it holds no secret) and accept:\n\n    %s\n\nThen: c2conn consent %s\n", a.consentLink(c), c.Name)

@@ -93,6 +93,18 @@ func startSim(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("SIM_CLIENT_ID", w.ClientID)
 	ts.Setenv("SIM_SECRET_ID", w.SecretID)
 	ts.Setenv("SIM_MAILBOX", w.Mailbox)
+	ts.Setenv("SIM_SHAREPOINT_URL", w.SharePointSite())
+	for variable, name := range map[string]string{"SIM_SHAREPOINT_CLIENT_ID": sim.AppSharePoint, "SIM_SOURCE_CLIENT_ID": sim.AppMigrationSource, "SIM_TARGET_CLIENT_ID": sim.AppMigrationTarget,
+		"SIM_NO_ROLES_CLIENT_ID": sim.AppNoRoles, "SIM_MISSING_CLIENT_ID": sim.AppMissingRoles, "SIM_SUPERFLUOUS_CLIENT_ID": sim.AppSuperfluousRoles} {
+		one, ok := w.App(name)
+		if !ok {
+			ts.Fatalf("no application %s", name)
+		}
+		ts.Setenv(variable, one.ClientID)
+		if name == sim.AppSharePoint {
+			ts.Setenv("SIM_SHAREPOINT_SECRET_FILE", file("simfiles/sharepoint.secret", []byte(one.Secret+"\n")))
+		}
+	}
 	ts.Setenv("SIM_CLIENT_SECRET_FILE", file("simfiles/secret", []byte(w.Secret+"\n")))
 	ts.Setenv("SIM_CERT_FILE", file("simfiles/app.pfx", w.PFX))
 	ts.Setenv("SIM_CERT_PASSWORD_FILE", file("simfiles/app.pass", []byte(sim.PFXPassword+"\n")))

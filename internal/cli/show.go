@@ -40,7 +40,7 @@ func newShow(a *app) *cobra.Command {
 func savedChecks(c connections.Connection) []checkJSON {
 	list := []checkJSON{}
 	seen := map[string]bool{}
-	for _, t := range verify.Titles(c.Kind, c.Location) {
+	for _, t := range verify.TitlesOf(c) {
 		if status, ok := c.Verification.Checks[t.ID]; ok {
 			list, seen[t.ID] = append(list, checkJSON{ID: t.ID, Title: t.Title, Status: status}), true
 		}
@@ -79,10 +79,11 @@ func checksText(checks map[string]string) string {
 // a kind that has no wizard yet.
 func (a *app) newCommand(c connections.Connection) string {
 	env, err := a.wizardEnv()
-	if err != nil || c.Kind != connections.Exchange || c.Location != connections.Online {
+	flow := wizard.FlowOf(c.Kind)
+	if err != nil || flow == nil || c.Location != connections.Online {
 		return ""
 	}
-	s := wizard.NewSession(wizard.Exchange(), env)
+	s := wizard.NewSession(flow, env)
 	s.Load(c)
 	_ = s.Set("registration", "manual", wizard.FromDefault, "") // the registration is there: no command makes another
 	return s.Command()

@@ -57,8 +57,9 @@ func (a *app) signIn(ctx context.Context, o *signInOptions, preset map[string]st
 	s := wizard.NewSession(o.flow, env)
 	problems := s.Fill(wizard.Source{Flag: o.flag, Getenv: a.Getenv, ReadFile: a.ReadFile, Stdin: a.secretInput(ctx)})
 	for key, value := range preset {
-		if value != "" && !s.Answers.Has(key) {
-			_ = s.Set(key, value, wizard.FromDefault, "") // what is saved was checked when it was saved
+		// What is saved was checked when it was saved, and no variable knows better.
+		if v := s.Answers[key]; value != "" && v.Origin != wizard.FromFlag {
+			_ = s.Set(key, value, wizard.FromDefault, "")
 		}
 	}
 	problems = append(append(problems, s.Ready()...), a.loginMissing(s)...)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,19 +26,39 @@ const sideBySide = 8
 func newVerify(a *app) *cobra.Command {
 	var all bool
 	var timeout time.Duration
+	fix := &fixOptions{app: a}
 	cmd := &cobra.Command{
 		Use: "verify [NAME…]", Short: "Check that saved connections really work", GroupID: groupConnect,
 		Long: `Runs every check of the connection against the tenant and keeps the result in the
 profile. Nothing in the tenant is changed. With several connections the exit code
-is that of the failures when they are all of one kind, else 5.`,
-		Example:           "  c2conn verify contoso-exchange\n  c2conn verify --all --output json",
+is that of the failures when they are all of one kind, else 5.
+
+--fix looks at the registration as well, as an administrator who signs in: which
+permissions lack consent, which are superfluous and what each would allow, whether
+the certificate is registered. After showing the changes it adds what is missing, and
+verifies. It removes nothing.`,
+		Example: `  c2conn verify contoso-exchange
+  c2conn verify --all --output json
+  c2conn verify contoso-exchange --fix
+  c2conn verify contoso-exchange --fix --dry-run --login device-code
+  c2conn verify contoso-exchange --fix --yes --access-token-stdin < token`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := fix.misused(all, args); err != nil {
+				return &usageError{err: err, command: cmd.CommandPath()}
+			}
 			if all == (len(args) > 0) {
 				return &usageError{err: errors.New("give the names of connections, or --all"), command: cmd.CommandPath()}
 			}
 			if timeout <= 0 {
 				return &usageError{err: errors.New("--timeout must be more than 0"), command: cmd.CommandPath()}
+			}
+			if fix.fix {
+				c, err := a.connection(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return fix.run(cmd.Context(), c, timeout)
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
@@ -61,7 +82,11 @@ is that of the failures when they are all of one kind, else 5.`,
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "check every saved connection")
-	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "longest time for all checks together")
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "longest time for all checks together")
+	cmd.Flags().BoolVar(&fix.fix, "fix", false, "sign in as administrator and add what the registration lacks, after showing it")
+	cmd.Flags().BoolVar(&fix.dryRun, "dry-run", false, "with --fix: show what is missing and what would be changed, and change nothing")
+	cmd.Flags().BoolVarP(&fix.yes, "yes", "y", false, "with --fix: do not ask")
+	fix.signIn = addSignInFlags(cmd)
 	return cmd
 }
 
@@ -92,14 +117,17 @@ func (a *app) checkFor(ctx context.Context, c connections.Connection, options ve
 	if err != nil {
 		return fail(err)
 	}
-	options.HTTP, options.Clock = client, a.Clock
-	report := verify.Run(ctx, options, target, listen)
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return fail(ctx.Err())
-	}
 	store, err := a.store()
 	if err != nil {
 		return fail(err)
+	}
+	options.HTTP, options.Clock = client, a.Clock
+	if options.Saved == nil {
+		options.Saved = store.List
+	}
+	report := verify.Run(ctx, options, target, listen)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fail(ctx.Err())
 	}
 	// By its name, which is one file; an id would have to be searched for.
 	saved, err := store.Update(context.WithoutCancel(ctx), c.Name, func(x *connections.Connection) error {
@@ -111,6 +139,8 @@ func (a *app) checkFor(ctx context.Context, c connections.Connection, options ve
 		}
 		x.Verification = report.Verification(a.Clock.Now())
 		x.Tenant = report.Found.Tenant.Or(x.Tenant)
+		x.Endpoints = report.Found.Endpoints(x.Endpoints)
+		x.AccountID = cmp.Or(report.Found.AccountID, x.AccountID)
 		if report.Found.ObjectID != "" {
 			x.Registration.ObjectID = report.Found.ObjectID
 		}
@@ -130,7 +160,7 @@ func (a *app) checkFor(ctx context.Context, c connections.Connection, options ve
 // sameSubject reports whether two versions of a profile are verified alike.
 func sameSubject(a, b connections.Connection) bool {
 	return a.Account == b.Account && a.Cloud == b.Cloud && a.Tenant == b.Tenant && a.Endpoints == b.Endpoints &&
-		a.Registration.ClientID == b.Registration.ClientID && a.Credential == b.Credential && a.Kind == b.Kind && a.Location == b.Location
+		a.Registration.ClientID == b.Registration.ClientID && a.Registration.Permissions == b.Registration.Permissions && a.LegacyAdmin == b.LegacyAdmin && a.Credential == b.Credential && a.Kind == b.Kind && a.Location == b.Location
 }
 
 // target loads what the checks of a saved connection need.
@@ -243,11 +273,16 @@ func (a *app) verifyMany(ctx context.Context, list []connections.Connection, pro
 	if _, err := a.cloudSet(); err != nil {
 		return err
 	}
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	saved := sync.OnceValues(func() ([]connections.Entry, error) { return store.List(ctx) })
 	for i, c := range list {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			v := a.check(ctx, c, func(e task.Event) {
+			v := a.checkFor(ctx, c, verify.Options{Saved: func(context.Context) ([]connections.Entry, error) { return saved() }}, func(e task.Event) {
 				if e.Kind == task.Progress {
 					a.errorf("  … %s, %s: %s\n", c.Name, e.Title, clean(e.Text))
 				}
@@ -286,6 +321,9 @@ func (a *app) oneLine(v verified) string {
 			line += fmt.Sprintf("\n      ✗ %s: %s", r.Title, clean(r.Finding))
 			if r.Advice != nil && len(r.Advice.Next) > 0 {
 				line += "\n        Next  " + r.Advice.Next[0]
+				if strings.HasSuffix(r.Advice.Next[0], ":") && len(r.Advice.Next) > 1 {
+					line += " " + strings.TrimPrefix(r.Advice.Next[1], "$ ")
+				}
 			}
 		}
 	}

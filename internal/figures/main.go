@@ -52,7 +52,7 @@ func run(ctx context.Context, out *os.File) error {
 		return fmt.Errorf("FIGURES_SLACK: %w", err)
 	}
 	b := &bench{slack: slack, ctx: ctx, out: out, dir: dir, c2conn: filepath.Join(bin, "c2conn"), sim: filepath.Join(bin, "c2conn-sim")}
-	for _, measure := range []func() error{b.size, b.startup, b.silentTerminal, b.manyConnections, b.addingOne, b.roundTrips, b.registrationTrips, b.registrationProofs} {
+	for _, measure := range []func() error{b.size, b.startup, b.silentTerminal, b.manyConnections, b.addingOne, b.roundTrips, b.enumeration, b.registrationTrips, b.registrationProofs} {
 		if err := measure(); err != nil {
 			return err
 		}

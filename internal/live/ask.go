@@ -57,14 +57,13 @@ func (a answer) good() bool { return a.err == nil && a.status >= 200 && a.status
 func (a answer) named(header string) string { return transport.CleanText(a.header.Get(header), 200) }
 
 // send makes one request; the shared transport repeats what may be repeated.
-func (l *live) send(ctx context.Context, method, address, token, kind, prefer string, body []byte) (a answer) {
+func (l *live) send(ctx context.Context, method, address, token string, header map[string]string, body []byte) (a answer) {
 	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
 		return answer{err: err}
 	}
-	req.Header.Set("Content-Type", kind)
-	if prefer != "" {
-		req.Header.Set("Prefer", prefer)
+	for name, value := range header {
+		req.Header.Set(name, value)
 	}
 	if token != "" && !l.cloud.Allows(address) {
 		return answer{err: errors.New("no token is sent to an address outside of the cloud")}
@@ -112,7 +111,11 @@ func (l *live) ask(ctx context.Context, token, method, path, prefer string, body
 	if err != nil {
 		return answer{err: err}
 	}
-	return l.send(ctx, method, l.cloud.GraphBase()+path, token, "application/json", prefer, data)
+	header := map[string]string{"Content-Type": "application/json"}
+	if prefer != "" {
+		header["Prefer"] = prefer
+	}
+	return l.send(ctx, method, l.cloud.GraphBase()+path, token, header, data)
 }
 
 func (l *live) get(ctx context.Context, path string) answer {
@@ -121,7 +124,7 @@ func (l *live) get(ctx context.Context, path string) answer {
 
 // login posts a form to an endpoint of Entra ID.
 func (l *live) login(ctx context.Context, tenant, endpoint string, form url.Values) answer {
-	return l.send(ctx, http.MethodPost, l.cloud.Authority(tenant)+"/oauth2/v2.0/"+endpoint, "", "application/x-www-form-urlencoded", "", []byte(form.Encode()))
+	return l.send(ctx, http.MethodPost, l.cloud.Authority(tenant)+"/oauth2/v2.0/"+endpoint, "", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, []byte(form.Encode()))
 }
 
 // signed makes a JWT that proves possession of a certificate's key.

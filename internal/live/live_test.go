@@ -195,13 +195,17 @@ func TestJourney(t *testing.T) {
 			"resource": notTestable, "roles": confirmed, "roles-user-read": notTestable, "wids": confirmed, "organization": confirmed, "policy": confirmed, "upsert": confirmed,
 			"representation": confirmed, "tag": confirmed, "addkey": confirmed, "replicas": confirmed, "tokens": confirmed, "900023": confirmed, "700024": confirmed,
 			"principal-disabled": confirmed, "disabled": confirmed, "sub-scope": notTestable, "client-azure": confirmed, "client-graph": confirmed, "client-exchange": refuted,
-			"gone": confirmed, "ews-off": notTestable, "ews-403": notTestable, "ews-sovereign": notTestable, "public-folders": notTestable, "intune": notTestable, "portal": notTestable,
+			"gone": confirmed, "ews-off": notTestable, "ews-403": notTestable, "ews-sovereign": notTestable, "public-folders": confirmed, "intune": notTestable, "portal": notTestable,
+			"sites-root": confirmed, "sites-top": confirmed, "sharepoint-rest": confirmed, "sharepoint-admin": confirmed, "audience-host": confirmed, "audience-graph": confirmed,
 		}},
 		"EWS for listed applications": {[]string{"ews-not-listed"}, map[string]string{"ews-off": confirmed, "ews-403": confirmed, "tokens": confirmed, "gone": confirmed}},
 		"replicas that lag":           {[]string{"replication=20s,0.5"}, map[string]string{"replicas": confirmed, "tokens": confirmed, "gone": confirmed, "disabled": confirmed, "tag": confirmed}},
 		"no upsert":                   {[]string{"no-upsert"}, map[string]string{"upsert": refuted, "representation": notTestable, "addkey": confirmed}},
-		"no SharePoint":               {[]string{"resource-missing=sharepoint"}, map[string]string{"resource": notTestable, "tokens": confirmed}},
-		"a short policy":              {[]string{"cert-lifetime=180d"}, map[string]string{"upsert": confirmed, "gone": confirmed}},
+		"no SharePoint":               {[]string{"resource-missing=sharepoint"}, map[string]string{"resource": notTestable, "tokens": confirmed, "sharepoint-rest": notTestable, "audience-host": notTestable}},
+		"an admin centre that denies": {[]string{"admin-denied", "public-folders-none"}, map[string]string{"sharepoint-rest": confirmed, "sharepoint-admin": refuted, "audience-host": confirmed, "public-folders": notTestable}},
+		"two sites, one locked": {[]string{"sites=2", "site-locked", "public-folders-rights-unknown"},
+			map[string]string{"sites-top": notTestable, "sites-root": refuted, "sharepoint-rest": notTestable, "public-folders": refuted}},
+		"a short policy": {[]string{"cert-lifetime=180d"}, map[string]string{"upsert": confirmed, "gone": confirmed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

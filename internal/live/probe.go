@@ -24,7 +24,7 @@ type probe struct {
 	*live
 	m       made
 	app     *entra.App
-	granted map[string]string // by scope: the role that its tokens are to hold
+	granted map[string][]string // by scope: the roles that its tokens are to hold
 }
 
 const (
@@ -34,8 +34,8 @@ const (
 
 // probes makes the application and asks it everything.
 func (l *live) probes(ctx context.Context) error {
-	p := &probe{live: l, granted: map[string]string{}}
-	for _, step := range []func(context.Context) error{p.register, p.principal, p.consent, p.tokens, p.ews, p.intune, p.assertion, p.addKey, p.switchOff} {
+	p := &probe{live: l, granted: map[string][]string{}}
+	for _, step := range []func(context.Context) error{p.register, p.principal, p.consent, p.tokens, p.ews, p.sharePoint, p.intune, p.assertion, p.addKey, p.switchOff} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -96,14 +96,18 @@ func (p *probe) principal(ctx context.Context) error {
 	return nil
 }
 
-// consent grants what the facts need: a role of Exchange and two of Graph.
+// consent grants what the facts need of each service that the tenant has.
 func (p *probe) consent(ctx context.Context) error {
-	p.granted[p.cloud.GraphScope()] = "User.Read.All"
-	if p.services[registration.Exchange.AppID()].ObjectID != "" {
-		p.granted[p.cloud.ExchangeScope()] = "full_access_as_app"
+	needs := map[registration.Resource][]string{registration.Graph: {"User.Read.All", "Sites.Read.All"}, registration.Exchange: {"full_access_as_app"}, registration.SharePoint: {"Sites.FullControl.All"}}
+	scopes := map[registration.Resource]string{registration.Graph: p.cloud.GraphScope(), registration.Exchange: p.cloud.ExchangeScope(), registration.SharePoint: registration.SharePoint.AppID() + "/.default"}
+	for resource, roles := range needs {
+		if p.services[resource.AppID()].ObjectID != "" {
+			p.granted[scopes[resource]] = roles
+		}
 	}
+	needs[registration.Graph] = append(needs[registration.Graph], intuneRole)
 	var wanted []graph.Assignment
-	for resource, roles := range map[registration.Resource][]string{registration.Graph: {"User.Read.All", intuneRole}, registration.Exchange: {"full_access_as_app"}} {
+	for resource, roles := range needs {
 		for _, r := range p.services[resource.AppID()].Roles {
 			if r.ForApplications && slices.Contains(roles, r.Value) {
 				wanted = append(wanted, graph.Assignment{PrincipalID: p.m.servicePrincipal, ResourceID: p.services[resource.AppID()].ObjectID, RoleID: r.ID})
@@ -120,11 +124,15 @@ func (p *probe) tokens(ctx context.Context) (err error) {
 		return err
 	}
 	s := p.poll(ctx, p.clock.Now(), steady, func() (string, bool) {
-		for scope, role := range p.granted {
-			if t, what := appToken(ctx, p.app, scope); what != "" {
+		for scope, roles := range p.granted {
+			t, what := appToken(ctx, p.app, scope)
+			if what != "" {
 				return what, false
-			} else if !slices.Contains(t.Claims.Roles, role) {
-				return "a token without " + role, false
+			}
+			for _, role := range roles {
+				if !slices.Contains(t.Claims.Roles, role) {
+					return "a token without " + role, false
+				}
 			}
 		}
 		return "tokens", true
@@ -176,7 +184,8 @@ func (p *probe) soap(ctx context.Context, folder string) (answer, string) {
 		`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>` + mailbox.String() + `</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></s:Header>` +
 		`<s:Body><m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="folder:EffectiveRights"/></t:AdditionalProperties></m:FolderShape>` +
 		`<m:FolderIds><t:DistinguishedFolderId Id="` + folder + `"/></m:FolderIds></m:GetFolder></s:Body></s:Envelope>`
-	a := p.send(ctx, http.MethodPost, p.cloud.EWS(), string(token.Raw.Reveal()), "text/xml; charset=utf-8", "", []byte(body))
+	header := map[string]string{"Content-Type": "text/xml; charset=utf-8", "X-AnchorMailbox": p.mailbox} // by which public folders are found
+	a := p.send(ctx, http.MethodPost, p.cloud.EWS(), string(token.Raw.Reveal()), header, []byte(body))
 	_, code, _ := strings.Cut(string(a.body), "ResponseCode>")
 	code, _, _ = strings.Cut(code, "<")
 	return a, fmt.Sprintf("GetFolder %s: %s %.60q, X-EWS-Policy-Reason %q, x-ms-diagnostics %q, a body of %d bytes (%s)",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -322,4 +323,23 @@ func TestNothingToDo(t *testing.T) {
 	if got := task.Run(t.Context(), time.Now, nil, nil); len(got) != 0 {
 		t.Errorf("results %v", got)
 	}
+}
+
+// News that announces no wait is thinned, per task; all else is heard.
+func TestCalm(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	var heard []string
+	listen := task.Calm(func() time.Time { return now }, 2*time.Second, func(e task.Event) { heard = append(heard, e.ID+" "+e.Text) })
+	for i := range 50 {
+		listen(task.Event{Kind: task.Progress, ID: "sites", Text: strconv.Itoa(i)})
+		if i == 1 {
+			listen(task.Event{Kind: task.Progress, ID: "ews", Text: "other"})
+			listen(task.Event{Kind: task.Progress, ID: "sites", Text: "busy", Attempt: 2})
+			listen(task.Event{Kind: task.Progress, ID: "sites", Text: "waits", Until: now})
+		}
+		now = now.Add(100 * time.Millisecond)
+	}
+	listen(task.Event{Kind: task.Finished, ID: "sites"})
+	want(t, heard, []string{"sites 0", "ews other", "sites busy", "sites waits", "sites 20", "sites 40", "sites "})
 }

@@ -26,7 +26,8 @@ type Result struct {
 	ID       string
 	Title    string
 	Status   Status
-	Finding  string // one line, at most about 60 characters
+	Finding  string   // one line, at most about 60 characters
+	Details  []string // further lines for whoever wants to know more; nil as a rule
 	Duration time.Duration
 	Advice   *advice.Advice // set when Status is Warn or Fail
 	Err      error          // the cause, for the exit code; never shown as it is
@@ -63,4 +64,20 @@ type Task struct {
 	After []string                         // ids that must have ended first, however they ended
 	Limit time.Duration                    // time limit of Run; 0 means none of its own
 	Run   func(ctx context.Context) Result // ID, Title and Duration of the answer are filled in by Run's caller
+}
+
+// Calm passes on the events that listen should hear. News of a task's progress that
+// announces no wait comes at most once in the given time.
+func Calm(now func() time.Time, every time.Duration, listen func(Event)) func(Event) {
+	last := map[string]time.Time{}
+	return func(e Event) {
+		if e.Kind == Progress && e.Attempt == 0 && e.Until.IsZero() {
+			t := now()
+			if before, ok := last[e.ID]; ok && t.Sub(before) < every {
+				return
+			}
+			last[e.ID] = t
+		}
+		listen(e)
+	}
 }

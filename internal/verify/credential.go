@@ -5,10 +5,12 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/certs"
+	"github.com/c2conn/c2conn/internal/entra"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/registration"
 )
@@ -21,30 +23,30 @@ const (
 )
 
 // certificate looks at the local certificate only; nothing is sent.
-func (s *subject) certificate(context.Context) task.Result {
+func (s *subject) certificate(context.Context, need) task.Result {
 	id := s.target.Credential.Identity
 	if id == nil {
 		return task.Result{Status: task.Skip, Finding: "the connection uses a client secret"}
 	}
 	if id.Certificate == nil {
-		return s.fail("the certificate cannot be read", certs.ErrNotACertificate, "")
+		return s.fail("the certificate cannot be read", certs.ErrNotACertificate)
 	}
 	key, ok := id.Certificate.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		return s.fail("", &certs.UnsupportedKeyError{Kind: id.Certificate.PublicKeyAlgorithm.String()}, "")
+		return s.fail("", &certs.UnsupportedKeyError{Kind: id.Certificate.PublicKeyAlgorithm.String()})
 	}
 	bits := key.N.BitLen()
 	if bits < minBits {
-		return s.fail(fmt.Sprintf("%d bits, at least %d are needed", bits, minBits), &certs.KeyTooSmallError{Bits: bits}, "")
+		return s.fail(fmt.Sprintf("%d bits, at least %d are needed", bits, minBits), &certs.KeyTooSmallError{Bits: bits})
 	}
 	now := s.o.Clock.Now()
 	validity := &advice.ValidityError{NotBefore: id.Certificate.NotBefore, NotAfter: id.Certificate.NotAfter, Now: now}
 	left := validity.NotAfter.Sub(now)
 	switch {
 	case now.Before(validity.NotBefore):
-		return s.fail("not valid before "+validity.NotBefore.UTC().Format(time.DateOnly), validity, "")
+		return s.fail("not valid before "+validity.NotBefore.UTC().Format(time.DateOnly), validity)
 	case left <= 0:
-		return s.fail("expired on "+validity.NotAfter.UTC().Format(time.DateOnly), validity, "")
+		return s.fail("expired on "+validity.NotAfter.UTC().Format(time.DateOnly), validity)
 	case left < expirySoon:
 		return s.warn(fmt.Sprintf("%d bits, expires in %s", bits, span(left)), validity)
 	}
@@ -64,19 +66,61 @@ func span(d time.Duration) string {
 	}
 }
 
+// registered adds to a good certificate what Entra ID says of it: it took it, or
+// the application has none like it.
+func (s *subject) registered(r task.Result) task.Result {
+	if r.Status != task.Pass && r.Status != task.Warn {
+		return r
+	}
+	s.mu.Lock()
+	_, signedIn := s.tokens[registration.Graph]
+	refusal := s.refusal
+	s.mu.Unlock()
+	if e, ok := errors.AsType[*entra.Error](refusal); ok && e.Code() == entra.CodeKeyUnknown {
+		return s.fail("", refusal)
+	}
+	if signedIn {
+		r.Finding = short(r.Finding + ", registered")
+	}
+	return r
+}
+
+// scope is what a token for a service is asked with. SharePoint's depends on the
+// address of the tenant's sites.
+func (s *subject) scope(ctx context.Context, resource registration.Resource) (string, error) {
+	in := s.target.Cloud
+	switch resource {
+	case registration.Exchange:
+		return in.ExchangeScope(), nil
+	case registration.SharePoint:
+		p, err := s.locate(ctx)
+		return in.SharePointScope(p.site), err
+	}
+	return in.GraphScope(), nil
+}
+
 // token signs in for one service.
-func (s *subject) token(ctx context.Context, resource registration.Resource, scope string) task.Result {
+func (s *subject) token(ctx context.Context, resource registration.Resource, takes need) task.Result {
 	app, err := s.app()
 	if err != nil {
-		return s.fail("", err, "")
+		return s.fail("", err)
+	}
+	scope, err := s.scope(ctx, resource)
+	if err != nil {
+		return s.fail("", err, takes)
 	}
 	t, err := app.Token(ctx, scope, "")
 	if err != nil {
-		return s.fail("", err, "")
+		s.refused(resource, err)
+		return s.fail("", err)
 	}
 	s.keep(resource, t)
+	host := ""
+	if site := s.located().site; resource == registration.SharePoint && !sameHost(site, s.target.Connection.Endpoints.SharePoint) {
+		host = strings.TrimPrefix(site, "https://") + ": "
+	}
 	if t.Claims.Opaque {
-		return pass("issued; its content cannot be read")
+		return pass(host + "issued; its content cannot be read")
 	}
 	how := ""
 	switch t.Claims.AppIDACR {
@@ -87,11 +131,11 @@ func (s *subject) token(ctx context.Context, resource registration.Resource, sco
 	}
 	switch n := len(t.Claims.Roles); n {
 	case 0:
-		return pass("no roles" + how)
+		return pass(host + "no roles" + how)
 	case 1:
-		return pass("1 role" + how)
+		return pass(host + "1 role" + how)
 	default:
-		return pass(fmt.Sprintf("%d roles%s", n, how))
+		return pass(fmt.Sprintf("%s%d roles%s", host, n, how))
 	}
 }
 

@@ -10,20 +10,40 @@ import (
 	"github.com/c2conn/c2conn/registration"
 )
 
-// permissions holds the roles in both tokens against the catalogue. A service
+// permissions holds the roles in the tokens against the catalogue, also those on
+// services that the connection does not use: all of them are superfluous. A service
 // whose token did not come is left out: its token check tells why.
 //
 // Missing permissions fail, with one exception: where nothing is missing but
 // full_access_as_app and EWS lets the application in all the same, the right
 // comes from RBAC for Applications, which no token shows; that is a warning.
-// Superfluous permissions are told in the finding; only those that can change,
-// send or manage things are a warning.
-func (s *subject) permissions(context.Context) task.Result {
+// Superfluous permissions are told in the finding, with what each allows in the
+// details; only those that can change, send or manage things are a warning.
+func (s *subject) permissions(ctx context.Context, _ need) task.Result {
 	roles := s.roles()
 	if len(roles) == 0 {
 		return task.Result{Status: task.Skip, Finding: "not run: no token to look into"}
 	}
-	c := registration.Compare(s.target.Connection.Kind, roles)
+	s.elsewhere.addTo(ctx, roles)
+	c := registration.Compare(s.purpose, nil, roles)
+	if len(c.Superfluous) > 0 && s.o.Saved != nil {
+		// Where they cannot be read, too much is called superfluous rather than too little.
+		if saved, err := s.o.Saved(ctx); err == nil {
+			c = registration.Compare(s.purpose, registration.Also(saved, s.target.Connection), roles)
+		}
+	}
+	r := s.judgePermissions(c)
+	for _, e := range c.Superfluous {
+		r.Details = append(r.Details, "Superfluous: "+advice.RoleLine(superfluous(e)))
+	}
+	return r
+}
+
+func superfluous(e registration.Extra) advice.Role {
+	return advice.Role{Service: e.Resource.Title(), Name: e.Role, Allows: e.Allows, Writes: e.Writes}
+}
+
+func (s *subject) judgePermissions(c registration.Comparison) task.Result {
 	if len(c.Missing) > 0 {
 		return s.missing(c)
 	}
@@ -34,19 +54,19 @@ func (s *subject) permissions(context.Context) task.Result {
 	if len(c.Superfluous) == 0 {
 		return pass(finding + ", none superfluous")
 	}
-	var powerful []advice.Role
+	var writing []advice.Role
 	var names []string
 	for _, e := range c.Superfluous {
 		names = append(names, e.Role)
-		if e.Powerful {
-			powerful = append(powerful, advice.Role{Service: e.Resource.Title(), Name: e.Role})
+		if e.Writes {
+			writing = append(writing, superfluous(e))
 		}
 	}
 	finding += ", superfluous: " + strings.Join(names, ", ")
-	if len(powerful) == 0 {
+	if len(writing) == 0 {
 		return pass(finding)
 	}
-	return s.warn(finding, &advice.SuperfluousRolesError{Roles: powerful})
+	return s.warn(finding, &advice.SuperfluousRolesError{Roles: writing})
 }
 
 func (s *subject) missing(c registration.Comparison) task.Result {
@@ -54,7 +74,7 @@ func (s *subject) missing(c registration.Comparison) task.Result {
 	var names []string
 	onlyEWS := true
 	for _, p := range c.Missing {
-		err.Missing = append(err.Missing, advice.Role{Service: p.Resource.Title(), Name: p.Role, Why: p.Why})
+		err.Missing = append(err.Missing, advice.Role{Service: p.Resource.Title(), Name: p.Role, Why: p.Why, Writes: p.Writes})
 		names = append(names, p.Role)
 		onlyEWS = onlyEWS && p.Resource == registration.Exchange
 	}
@@ -63,9 +83,9 @@ func (s *subject) missing(c registration.Comparison) task.Result {
 		return s.warn("full_access_as_app not granted, yet EWS works", err)
 	}
 	if err.None {
-		return s.fail("none granted: the admin consent is missing", err, "")
+		return s.fail("none granted: the admin consent is missing", err)
 	}
-	return s.fail("missing "+strings.Join(names, ", "), err, "")
+	return s.fail("missing "+strings.Join(names, ", "), err)
 }
 
 // ewsWorks tells whether the EWS check, which has ended by now, got in.

@@ -1,8 +1,10 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +15,7 @@ import (
 
 // Report is what a verification found.
 type Report struct {
-	Results []task.Result // in the order of Titles
+	Results []task.Result // in the order of TitlesOf
 	State   string        // verified, failed, waiting-for-consent; unverified when it was cut short
 	Class   advice.Class  // exit code; ClassNone when verified
 	Found   Found
@@ -25,6 +27,12 @@ type Report struct {
 type Found struct {
 	Tenant   Tenant
 	ObjectID string // of the application's service principal
+
+	AccountID string // of the dedicated account's user object, a GUID in lower case
+
+	// The tenant's real SharePoint addresses, as Microsoft Graph tells them: in a
+	// tenant of several geographies those of the profile's one.
+	SharePoint, Admin string
 }
 
 // Tenant is a tenant as Microsoft Graph describes it.
@@ -42,6 +50,22 @@ func (t Tenant) Or(known connections.Tenant) connections.Tenant {
 	if t.Name != "" {
 		known.Name = t.Name
 	}
+	return known
+}
+
+// OtherAddress reports whether the tenant's SharePoint is at another address than
+// the profile says, and that one is known: Found has it.
+func (r Report) OtherAddress() bool {
+	return r.Found.SharePoint != "" && slices.ContainsFunc(r.Results, func(one task.Result) bool {
+		_, wrong := errors.AsType[*advice.WrongSharePointError](one.Err)
+		return wrong
+	})
+}
+
+// Endpoints are the addresses as the profile keeps them: its own, and where it has
+// none those that Microsoft Graph told.
+func (f Found) Endpoints(known connections.Endpoints) connections.Endpoints {
+	known.SharePoint, known.Admin = cmp.Or(known.SharePoint, f.SharePoint), cmp.Or(known.Admin, f.Admin)
 	return known
 }
 

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/ews"
 	"github.com/c2conn/c2conn/internal/graph"
 	"github.com/c2conn/c2conn/internal/task"
+	"github.com/c2conn/c2conn/registration"
 )
 
 // graphClient is made anew for each check: it costs next to nothing, and the
@@ -23,15 +25,17 @@ func (s *subject) graphClient() (*graph.Client, error) {
 }
 
 // organization reads the tenant's name and compares its id with the profile's.
-func (s *subject) organization(ctx context.Context) task.Result {
-	const permission = "Organization.Read.All or Directory.Read.All"
+func (s *subject) organization(ctx context.Context, takes need) task.Result {
 	client, err := s.graphClient()
 	if err != nil {
-		return s.fail("", err, permission)
+		return s.fail("", err, takes)
 	}
 	org, err := client.Organization(ctx)
+	if refused, ok := errors.AsType[*graph.Error](err); ok && refused.Status == http.StatusForbidden && !s.wanted(takes) {
+		return task.Result{Status: task.Skip, Finding: "its name cannot be read with these permissions"}
+	}
 	if err != nil {
-		return s.fail("", err, permission)
+		return s.fail("", err, takes)
 	}
 	domain := org.DefaultDomain
 	if domain == "" {
@@ -39,7 +43,7 @@ func (s *subject) organization(ctx context.Context) task.Result {
 	}
 	want := s.target.Connection.Tenant.ID
 	if want != "" && !strings.EqualFold(want, org.ID) {
-		return s.fail("another tenant answered: "+org.DisplayName, &advice.WrongTenantError{Want: want, Got: org.ID, Name: org.DisplayName}, "")
+		return s.fail("another tenant answered: "+org.DisplayName, &advice.WrongTenantError{Want: want, Got: org.ID, Name: org.DisplayName})
 	}
 	s.note(func(f *Found) { f.Tenant = Tenant{ID: strings.ToLower(org.ID), Domain: domain, Name: org.DisplayName} })
 	if domain == "" {
@@ -48,18 +52,33 @@ func (s *subject) organization(ctx context.Context) task.Result {
 	return pass(org.DisplayName + ", " + domain)
 }
 
+// wanted reports whether a permission that the connection is made with meets a need.
+func (s *subject) wanted(n need) bool {
+	return slices.ContainsFunc(registration.Catalogue(s.purpose), func(p registration.Permission) bool {
+		return p.Resource == n.service && registration.Covers(p.Resource, p.Role, n.role)
+	})
+}
+
 // user looks for the dedicated account.
-func (s *subject) user(ctx context.Context) task.Result {
-	const permission = "User.Read.All"
+func (s *subject) user(ctx context.Context, takes need) task.Result {
+	if s.target.Connection.Account == "" {
+		return task.Result{Status: task.Skip, Finding: "the connection names no account"}
+	}
 	client, err := s.graphClient()
 	if err != nil {
-		return s.fail("", err, permission)
+		return s.fail("", err, takes)
 	}
 	account := s.target.Connection.Account
 	u, err := client.User(ctx, account)
 	if err != nil {
-		return s.fail("", err, permission)
+		return s.fail("", err, takes)
 	}
+	s.mu.Lock()
+	s.addresses = u.Addresses
+	if guidShape().MatchString(u.ID) { // else it could not be saved
+		s.found.AccountID = strings.ToLower(strings.TrimSpace(u.ID))
+	}
+	s.mu.Unlock()
 	if u.UPN != "" && !strings.EqualFold(u.UPN, account) {
 		return pass("found as " + u.UPN)
 	}
@@ -70,24 +89,22 @@ func (s *subject) user(ctx context.Context) task.Result {
 }
 
 // groups asks for one group.
-func (s *subject) groups(ctx context.Context) task.Result {
-	const permission = "Group.Read.All"
+func (s *subject) groups(ctx context.Context, takes need) task.Result {
 	client, err := s.graphClient()
 	if err != nil {
-		return s.fail("", err, permission)
+		return s.fail("", err, takes)
 	}
 	if err := client.Groups(ctx); err != nil {
-		return s.fail("", err, permission)
+		return s.fail("", err, takes)
 	}
 	return pass("can be read")
 }
 
 // mailboxSettings asks what the dedicated account's mailbox is for.
-func (s *subject) mailboxSettings(ctx context.Context) task.Result {
-	const permission = "MailboxSettings.ReadWrite"
+func (s *subject) mailboxSettings(ctx context.Context, takes need) task.Result {
 	client, err := s.graphClient()
 	if err != nil {
-		return s.fail("", err, permission)
+		return s.fail("", err, takes)
 	}
 	account := s.target.Connection.Account
 	purpose, err := client.MailboxPurpose(ctx, account)
@@ -99,7 +116,7 @@ func (s *subject) mailboxSettings(ctx context.Context) task.Result {
 	}
 	switch {
 	case err != nil:
-		return s.fail("", err, permission)
+		return s.fail("", err, takes)
 	case purpose == "":
 		return pass("can be read")
 	case purpose == "room", purpose == "equipment":
@@ -127,14 +144,18 @@ func (s *subject) ewsAddress() (string, error) {
 	case in.Allows(address) && sameHost(address, in.EWS()):
 		return address, nil
 	}
-	e := &advice.ForeignEndpointError{Field: "endpoints.ews", Want: in.EWS()}
-	if u, err := url.Parse(address); err == nil && u.Host != "" {
-		e.Got = u.Scheme + "://" + u.Host // not the rest: it may hold a password
-		if u.User != nil {
-			e.Got += " (with a user name in it)"
-		}
+	return "", &advice.ForeignEndpointError{Field: "endpoints.ews", Got: originOf(address), Want: in.EWS()}
+}
+
+// ewsClient asks the profile's address, if the token may travel there.
+func (s *subject) ewsClient() (*ews.Client, error) {
+	address, err := s.ewsAddress()
+	if err != nil {
+		return nil, err
 	}
-	return "", e
+	return ews.New(ews.Options{
+		URL: address, Token: s.bearer(s.target.Cloud.ExchangeScope()), HTTP: s.o.HTTP, Clock: s.o.Clock,
+	}), nil
 }
 
 // sameHost reports whether two addresses name one host and port.
@@ -145,18 +166,15 @@ func sameHost(a, b string) bool {
 }
 
 // exchangeWebServices opens the inbox of the dedicated mailbox, acting as it.
-func (s *subject) exchangeWebServices(ctx context.Context) task.Result {
-	address, err := s.ewsAddress()
+func (s *subject) exchangeWebServices(ctx context.Context, takes need) task.Result {
+	client, err := s.ewsClient()
 	if err != nil {
-		return s.fail("", err, "")
+		return s.fail("", err)
 	}
-	client := ews.New(ews.Options{
-		URL: address, Token: s.bearer(s.target.Cloud.ExchangeScope()), HTTP: s.o.HTTP, Clock: s.o.Clock,
-	})
 	_, version, err := client.GetFolder(ctx, s.target.Connection.Account, "inbox")
 	build := version.String()
 	if err != nil {
-		return s.fail("", err, "full_access_as_app")
+		return s.fail("", err, takes)
 	}
 	s.mu.Lock()
 	s.ews = true

@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,13 +27,19 @@ const defaultLimit = 30 * time.Second
 type Options struct {
 	HTTP  *http.Client    // of transport.New
 	Clock transport.Clock // nil means the computer's clock
-	Limit time.Duration   // time limit of each check; 0 means 30 s
+	Limit time.Duration   // time limit of each check; 0 means 30 s; listing all sites may take ten times as long
 
 	Parallel int // how many checks run side by side; 0 means all that can
 
 	// Fresh is for an application that was registered a moment ago: for so long a check
 	// is repeated whose failure shows that a service has not heard of it yet.
 	Fresh time.Duration
+
+	// Saved lists the saved connections, the one that is verified perhaps among them.
+	// It is only asked where that matters: what another connection needs of the same
+	// application is not superfluous, and a mailbox serves one migration target. nil
+	// means that there are none.
+	Saved func(ctx context.Context) ([]connections.Entry, error)
 }
 
 // Target is what is verified: a connection (it need not be saved yet), the
@@ -44,12 +51,12 @@ type Target struct {
 	App        *entra.App // with the tokens that it has; nil for a new one
 }
 
-// Titles returns the checks of a kind in their order, with id and title and
-// nothing to run: screens show them before the first one starts. A kind that
-// cannot be verified yet has none.
-func Titles(kind connections.Kind, location connections.Location) []task.Task {
+// TitlesOf returns the checks of a connection in their order, with id and title and
+// nothing to run: screens show them before the first one starts. A kind that cannot
+// be verified yet has none.
+func TitlesOf(c connections.Connection) []task.Task {
 	var out []task.Task
-	for _, c := range checksOf(kind, location) {
+	for _, c := range checksOf(c) {
 		out = append(out, task.Task{ID: c.id, Title: c.title, Needs: c.needs, After: c.after})
 	}
 	return out
@@ -69,15 +76,18 @@ func Run(ctx context.Context, o Options, target Target, listen func(task.Event))
 		o.Limit = defaultLimit
 	}
 	c := target.Connection
-	checks := checksOf(c.Kind, c.Location)
+	checks := checksOf(c)
 	if len(checks) == 0 {
 		err := &advice.NotOfferedError{Kind: c.Kind, Location: c.Location}
 		return Report{State: connections.StateUnverified, Class: advice.ClassOf(err), Err: err}
 	}
 	s := newSubject(o, target)
+	whole, stop := context.WithCancel(ctx)
+	defer stop()
+	s.elsewhere = s.lookElsewhere(whole)
 	tasks := make([]task.Task, len(checks))
 	for i, check := range checks {
-		tasks[i] = task.Task{ID: check.id, Title: check.title, Needs: check.needs, After: check.after, Limit: max(o.Limit, o.Fresh),
+		tasks[i] = task.Task{ID: check.id, Title: check.title, Needs: check.needs, After: check.after, Limit: max(o.Limit*time.Duration(max(check.times, 1)), o.Fresh),
 			Run: func(ctx context.Context) task.Result { return s.settled(ctx, check) }}
 	}
 	most := o.Parallel
@@ -92,23 +102,31 @@ func Run(ctx context.Context, o Options, target Target, listen func(task.Event))
 
 // subject is one run of Run: what the checks share.
 type subject struct {
-	o      Options
-	target Target
-	facts  advice.Facts
-	app    func() (*entra.App, error) // made once; every token check tells why it cannot be
+	o       Options
+	target  Target
+	purpose registration.Purpose
+	facts   advice.Facts
+	app     func() (*entra.App, error) // made once; every token check tells why it cannot be
 
-	mu     sync.Mutex
-	tokens map[registration.Resource]entra.Token
-	found  Found
-	ews    bool // EWS let the application in
+	elsewhere *elsewhere // the application's roles on services that are not checked
+	listed    *listed    // the first sites of the list
+
+	mu        sync.Mutex
+	tokens    map[registration.Resource]entra.Token
+	refusal   error // of the token for Microsoft Graph
+	found     Found
+	place     place
+	addresses []string // of the dedicated account
+	ews       bool     // EWS let the application in
 }
 
 func newSubject(o Options, target Target) *subject {
 	c := target.Connection
 	s := &subject{
-		o: o, target: target, tokens: map[registration.Resource]entra.Token{},
-		facts: Facts(target, o.Clock.Now()),
+		o: o, target: target, tokens: map[registration.Resource]entra.Token{}, listed: newListed(),
+		purpose: registration.PurposeOf(c), facts: Facts(target, o.Clock.Now()),
 	}
+	s.purpose.Secret = target.Credential.Identity == nil // the credential at hand is what counts
 	tenant := c.Tenant.ID
 	if tenant == "" {
 		tenant = c.Tenant.Domain
@@ -135,7 +153,7 @@ var guidShape = sync.OnceValue(func() *regexp.Regexp {
 func FactsOf(c connections.Connection, in cloud.Cloud, now time.Time) advice.Facts {
 	f := advice.Facts{
 		ClientID: c.Registration.ClientID, TenantID: c.Tenant.ID, TenantDomain: c.Tenant.Domain,
-		Account: c.Account, Cloud: in, Kind: c.Kind,
+		Account: c.Account, Site: c.Endpoints.SharePoint, Cloud: in, Kind: c.Kind,
 		CredentialType: c.Credential.Type, Thumbprint: c.Credential.Thumbprint, Now: now,
 	}
 	auto := c.Registration.Mode == connections.ModeAutomatic
@@ -167,8 +185,23 @@ func (s *subject) keep(resource registration.Resource, t entra.Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens[resource] = t
+	s.elsewhere.begin()
+	if resource == registration.Graph {
+		s.refusal = nil
+	}
 	if t.Claims.ObjectID != "" {
 		s.found.ObjectID = t.Claims.ObjectID
+	}
+	if s.found.Tenant.ID == "" { // its name takes a permission that not every kind has
+		s.found.Tenant.ID = strings.ToLower(t.Claims.TenantID)
+	}
+}
+
+func (s *subject) refused(resource registration.Resource, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if resource == registration.Graph {
+		s.refusal = err
 	}
 }
 
@@ -203,26 +236,48 @@ func (s *subject) foundSoFar() Found {
 func pass(finding string) task.Result { return task.Result{Status: task.Pass, Finding: short(finding)} }
 
 func (s *subject) warn(finding string, err error) task.Result {
+	if finding == "" {
+		finding = advice.Short(err, s.facts)
+	}
 	return task.Result{Status: task.Warn, Finding: short(finding), Err: err, Advice: advice.For(err, s.facts)}
 }
 
-// fail tells of err; permission is the role that the call proves, "" where none does.
-func (s *subject) fail(finding string, err error, permission string) task.Result {
+// fail tells of err; takes is what the refused call takes, left out where it is none.
+func (s *subject) fail(finding string, err error, takes ...need) task.Result {
 	f := s.facts
-	f.Permission = permission
+	for _, n := range takes {
+		f.Permission = permission(s.purpose, n)
+	}
 	if finding == "" {
 		finding = advice.Short(err, f)
 	}
 	return task.Result{Status: task.Fail, Finding: short(finding), Err: err, Advice: advice.For(err, f)}
 }
 
+// permission names what meets a need: the permission of the catalogue that does, or
+// where none of a connection's permissions is meant for it, the least one.
+func permission(p registration.Purpose, n need) string {
+	name := n.role
+	for _, q := range registration.Catalogue(p) {
+		switch {
+		case q.Resource != n.service:
+		case q.Role == n.role:
+			return n.role
+		case registration.Covers(q.Resource, q.Role, n.role):
+			name = q.Role
+		}
+	}
+	return name
+}
+
 // short keeps a finding on one line of a narrow screen.
 func short(s string) string {
-	const most = 60
 	s = transport.CleanText(s, 0)
 	r := []rune(s)
-	if len(r) <= most {
+	if len(r) <= mostFinding {
 		return s
 	}
-	return string(r[:most-1]) + "…"
+	return string(r[:mostFinding-1]) + "…"
 }
+
+const mostFinding = 60

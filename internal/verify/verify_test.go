@@ -74,10 +74,28 @@ func stage(t *testing.T, app, credential string, faults ...string) *scene {
 		},
 		Cloud: cloud.Cloud{Name: "sim", Title: "Simulated", Login: world.LoginURL(), Graph: world.GraphURL(), Outlook: world.OutlookURL()},
 	}
+	_, s.target.Cloud.SharePointSuffix, _ = strings.Cut(world.SharePointSite(), ".")
 	if credential == connections.TypeClientSecret {
 		s.target.Credential = entra.Credential{Secret: connections.NewSecret(secret)}
 	} else {
 		s.target.Credential = entra.Credential{Identity: &certs.Identity{Certificate: leaf, Key: key}}
+	}
+	return s
+}
+
+// stageOf is stage for another kind of connection, with its application unless
+// another is named.
+func stageOf(t *testing.T, kind connections.Kind, app, credential string, faults ...string) *scene {
+	t.Helper()
+	if app == "" {
+		app = map[connections.Kind]string{connections.SharePoint: sim.AppSharePoint, connections.MigrationSource: sim.AppMigrationSource, connections.MigrationTarget: sim.AppMigrationTarget}[kind]
+	}
+	s := stage(t, app, credential, faults...)
+	c := &s.target.Connection
+	c.Kind = kind
+	if kind == connections.SharePoint {
+		c.Account = ""
+		c.Endpoints = connections.Endpoints{SharePoint: s.world.SharePointSite(), Admin: s.world.SharePointAdmin()}
 	}
 	return s
 }
@@ -166,7 +184,7 @@ func TestTitlesMatchResults(t *testing.T) {
 	t.Parallel()
 	s := stage(t, "", connections.TypeCertificate)
 	r := s.run(t, nil)
-	titles := verify.Titles(connections.Exchange, connections.Online)
+	titles := verify.TitlesOf(s.target.Connection)
 	if len(titles) != len(r.Results) || len(titles) != 9 {
 		t.Fatalf("%d titles, %d results", len(titles), len(r.Results))
 	}
@@ -180,11 +198,11 @@ func TestTitlesMatchResults(t *testing.T) {
 func TestLaterKinds(t *testing.T) {
 	t.Parallel()
 	for _, c := range []connections.Connection{
-		{Kind: connections.SharePoint, Location: connections.Online},
+		{Kind: connections.SharePoint, Location: connections.OnPremises},
 		{Kind: connections.Exchange, Location: connections.OnPremises},
 	} {
 		r := verify.Run(t.Context(), verify.Options{}, verify.Target{Connection: c}, nil)
-		if r.Err == nil || r.Class != advice.ClassUsage || r.State != connections.StateUnverified || r.Checks() != nil || verify.Titles(c.Kind, c.Location) != nil {
+		if r.Err == nil || r.Class != advice.ClassUsage || r.State != connections.StateUnverified || r.Checks() != nil || verify.TitlesOf(c) != nil {
 			t.Errorf("%s %s: %+v", c.Kind, c.Location, r)
 		}
 	}
@@ -220,17 +238,25 @@ func TestClockSkew(t *testing.T) {
 // Nothing that a server says reaches the screen with escapes in it.
 func TestHostileText(t *testing.T) {
 	t.Parallel()
-	for _, faults := range [][]string{{"hostile-text"}, {"hostile-text", "graph-denied"}, {"hostile-text", "ews-fault=ErrorAccessDenied"}, {"hostile-text", "wrong-thumbprint"}} {
-		t.Run(strings.Join(faults, " "), func(t *testing.T) {
+	for _, c := range []struct {
+		kind   connections.Kind
+		faults []string
+	}{
+		{connections.Exchange, []string{"hostile-text"}}, {connections.Exchange, []string{"hostile-text", "graph-denied"}},
+		{connections.Exchange, []string{"hostile-text", "ews-fault=ErrorAccessDenied"}}, {connections.Exchange, []string{"hostile-text", "wrong-thumbprint"}},
+		{connections.SharePoint, []string{"hostile-text"}}, {connections.SharePoint, []string{"hostile-text", "sharepoint-denied"}},
+		{connections.MigrationTarget, []string{"hostile-text", "public-folders-not-owner"}},
+	} {
+		t.Run(string(c.kind)+" "+strings.Join(c.faults, " "), func(t *testing.T) {
 			t.Parallel()
-			s := stage(t, "", connections.TypeCertificate, faults...)
+			s := stageOf(t, c.kind, "", connections.TypeCertificate, c.faults...)
 			r := s.run(t, func(e task.Event) {
 				if strings.ContainsRune(e.Text, '\x1b') {
 					t.Errorf("event %q", e.Text)
 				}
 			})
 			for _, one := range r.Results {
-				all := []string{one.Finding}
+				all := append([]string{one.Finding}, one.Details...)
 				if a := one.Advice; a != nil {
 					all = append(all, a.What, a.Why, a.TraceID, a.CorrelationID, strings.Join(a.Next, "\t"), strings.Join(a.Codes, "\t"))
 				}

@@ -76,15 +76,6 @@ FILTER
   "notes": "Registered by hand after the guide of c2conn, catalogue 2026-11.",
   "requiredResourceAccess": [
     {
-      "resourceAppId": "00000002-0000-0ff1-ce00-000000000000",
-      "resourceAccess": [
-        {
-          "id": "dc890d15-9560-4a4c-9b7f-a736ec74ec40",
-          "type": "Role"
-        }
-      ]
-    },
-    {
       "resourceAppId": "00000003-0000-0000-c000-000000000000",
       "resourceAccess": [
         {
@@ -153,10 +144,9 @@ while read -r app role name <&3; do
     fi
   fi
 done 3<<'ROLES'
-00000002-0000-0ff1-ce00-000000000000 dc890d15-9560-4a4c-9b7f-a736ec74ec40 full_access_as_app
 00000003-0000-0000-c000-000000000000 df021288-bdef-4463-88db-98f22de89214 User.Read.All
-00000003-0000-0ff1-ce00-000000000000 678536fe-1083-478a-9c59-b99265e6b0d3 Sites.FullControl.All
 00000003-0000-0000-c000-000000000000 332a536c-c7ef-4017-ab91-336970924f0d Sites.Read.All
+00000003-0000-0ff1-ce00-000000000000 678536fe-1083-478a-9c59-b99265e6b0d3 Sites.FullControl.All
 ROLES
 
 echo
@@ -167,6 +157,6 @@ if [ "$missing" != 0 ]; then
   echo "  $login/$here/adminconsent?client_id=$app_id" >&2
   exit 4
 fi
-next='c2conn new sharepoint --manual --client-id 2f1c9e1a-5f0c-4d6b-9a53-0b1f6d8e77aa --tenant-id 11111111-2222-3333-4444-555555555555 --mailbox ACCOUNT --cert-thumbprint THUMBPRINT --name NAME'
+next='c2conn new sharepoint --manual --sharepoint-url COMPANY --client-id 2f1c9e1a-5f0c-4d6b-9a53-0b1f6d8e77aa --tenant-id 11111111-2222-3333-4444-555555555555 --cert-thumbprint THUMBPRINT --name NAME'
 next=${next//CLIENT-ID/$app_id}
 echo "Next: ${next//TENANT-ID/$here}"

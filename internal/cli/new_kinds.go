@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/wizard"
+)
+
+// kindText is what the help of "new KIND" says. All else comes from the flow.
+type kindText struct {
+	flow    func() *wizard.Flow
+	aliases []string
+	short   string
+	long    string
+	example string
+}
+
+// timeout is the longest time for all checks together: to list the sites of a large
+// tenant takes minutes.
+func (k kindText) timeout() time.Duration {
+	if k.flow().Kind == connections.SharePoint {
+		return 6 * time.Minute
+	}
+	return 2 * time.Minute
+}
+
+// secretsText stands in the help of every kind.
+const secretsText = `
+
+Secrets never go into a flag's value: use a file, standard input or the variable.
+The connection is verified before it is saved; with --save-unverified it is saved
+even when checks fail, and the exit code says so all the same.`
+
+func kindTexts() []kindText {
+	return []kindText{
+		{
+			flow: wizard.Exchange, short: "Connect to Exchange Online",
+			long: `Opens the wizard for a connection to Exchange Online, or runs without a question
+when the flags answer everything. With --auto an administrator signs in and c2conn
+registers the application, after showing the plan (--dry-run shows it and changes
+nothing). With --manual the application is one that you registered in the Entra
+admin centre (c2conn app guide shows how); it proves its identity with a certificate
+or a client secret, one of them is enough.` + secretsText,
+			example: `  c2conn new exchange
+  c2conn new exchange --auto --name contoso-exchange
+  c2conn new exchange --auto --dry-run --output json
+  az account get-access-token --resource-type ms-graph --query accessToken -o tsv |
+    c2conn new exchange --auto --access-token-stdin --mailbox admin@contoso.com --name contoso
+  c2conn new exchange --manual --client-id 2f1c9e1a-5f0c-4d6b-9a53-0b1f6d8e77aa \
+    --tenant-id contoso.onmicrosoft.com --mailbox admin@contoso.com \
+    --cert-file app.pfx --cert-password-file app.pass --name contoso-exchange
+  pass show contoso | c2conn new exchange --manual --client-id ID --tenant-id ID \
+    --mailbox admin@contoso.com --client-secret-stdin --name contoso --output json`,
+		},
+		{
+			flow: wizard.SharePoint, short: "Connect to SharePoint Online",
+			long: `Opens the wizard for a connection to SharePoint Online and OneDrive, or runs without
+a question when the flags answer everything. --sharepoint-url takes the address of
+your sites, the organisation's name or its .onmicrosoft.com domain; the address of
+the admin centre follows from it (--admin-url changes it).
+
+SharePoint itself takes certificates only. With a client secret nothing but
+Microsoft Graph works; --graph-only says that you know. --permissions seed asks for
+the documented permissions alone, which reach no site since SharePoint Online takes
+no passwords any more.` + secretsText,
+			example: `  c2conn new sharepoint
+  c2conn new sharepoint --auto --sharepoint-url contoso --name contoso-sharepoint
+  c2conn new sharepoint --auto --sharepoint-url contoso --dry-run
+  c2conn new sharepoint --manual --sharepoint-url https://contoso.sharepoint.com \
+    --client-id 2f1c9e1a-5f0c-4d6b-9a53-0b1f6d8e77aa --tenant-id contoso.onmicrosoft.com \
+    --cert-file app.pfx --cert-password-file app.pass --name contoso-sharepoint`,
+		},
+	}
+}
