@@ -6,7 +6,7 @@ import (
 
 // Flows lists the flows that lead to a connection, in the order of the commands.
 func Flows() []*Flow {
-	return []*Flow{Exchange(), SharePoint()}
+	return []*Flow{Exchange(), SharePoint(), MigrationSource(), MigrationTarget()}
 }
 
 // FlowOf is the flow that makes connections of the kind; nil where there is none.

@@ -23,7 +23,7 @@ func newNew(a *app) *cobra.Command {
 	for _, k := range kindTexts() {
 		kinds = append(kinds, newFlow(a, k))
 	}
-	return parent("new", "Create, verify and save a connection", groupConnect, "  c2conn new exchange\n  c2conn new sharepoint", kinds...)
+	return parent("new", "Create, verify and save a connection", groupConnect, "  c2conn new exchange\n  c2conn new sharepoint\n  c2conn new migration-source", kinds...)
 }
 
 // newFlow makes the command of a flow; its flags come from the flow's fields.

@@ -33,7 +33,7 @@ The connection is verified before it is saved; with --save-unverified it is save
 even when checks fail, and the exit code says so all the same.`
 
 func kindTexts() []kindText {
-	return []kindText{
+	return append([]kindText{
 		{
 			flow: wizard.Exchange, short: "Connect to Exchange Online",
 			long: `Opens the wizard for a connection to Exchange Online, or runs without a question
@@ -71,5 +71,5 @@ no passwords any more.` + secretsText,
     --client-id 2f1c9e1a-5f0c-4d6b-9a53-0b1f6d8e77aa --tenant-id contoso.onmicrosoft.com \
     --cert-file app.pfx --cert-password-file app.pass --name contoso-sharepoint`,
 		},
-	}
+	}, migrationTexts()...)
 }

@@ -109,10 +109,15 @@ func loadNeeds(schemas string) (needs, error) {
 
 var collections = []string{"applications", "serviceprincipals", "users", "groups", "organization", "domains", "directoryroles", "sites", "approleassignments", "approleassignedto", "deleteditems"}
 
-// template turns a request's path into the key that the permission data has for it.
+// literal is a request's path as the permission data writes paths.
+func literal(raw string) string {
+	return "/" + strings.ToLower(strings.Trim(strings.TrimPrefix(path(raw), "/v1.0"), "/"))
+}
+
+// template turns a request's path into the key that the permission data has for it,
+// with its ids left out.
 func template(raw string) string {
-	p := strings.ToLower(strings.Trim(strings.TrimPrefix(path(raw), "/v1.0"), "/"))
-	parts := strings.Split(p, "/")
+	parts := strings.Split(literal(raw)[1:], "/")
 	for i := 1; i < len(parts); i++ {
 		if slices.Contains(collections, parts[i-1]) && !strings.HasPrefix(parts[i], "microsoft.graph.") {
 			parts[i] = "{id}"
@@ -146,7 +151,10 @@ func (c *permissionCheck) check(r record) {
 	if r.St < 200 || r.St >= 300 || len(r.Scopes)+len(r.Roles) == 0 {
 		return // a refusal needs no permission
 	}
-	where := template(plain(r.URL))
+	where := literal(plain(r.URL))
+	if _, named := c.needs[where]; !named { // as /sites/root is
+		where = template(plain(r.URL))
+	}
 	kinds := c.needs[where][strings.ToUpper(r.M)]
 	held, wanted := r.Roles, kinds["Application"]
 	if len(r.Scopes) > 0 {
