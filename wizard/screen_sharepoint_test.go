@@ -132,3 +132,29 @@ func plainKind(t *testing.T, name string, flow *Flow, results []task.Result, lin
 		}
 	}
 }
+
+// What is proposed for the admin centre follows from the address, also after it was
+// looked at and the address was corrected, or another cloud was chosen.
+func TestAdminCentreFollows(t *testing.T) {
+	t.Parallel()
+	d := kindDriver(t, SharePoint(), sharePointResults()).keys("enter", "enter").typed("contos").keys("tab", "tab")
+	d.sees("https://contos-admin.sharepoint.com")
+	d.keys("shift+tab", "shift+tab", "end").typed("o").keys("tab")
+	d.sees("https://contoso.sharepoint.com", "https://contoso-admin.sharepoint.com")
+	d.keys("tab", "tab", "enter")
+	if got := d.m.s.asked(d.m.s.answersInForce()).Endpoints; got.Admin != "https://contoso-admin.sharepoint.com" {
+		t.Errorf("%+v", got)
+	}
+	for _, cloud := range []string{"usgov", "global", "china"} {
+		if err := d.m.s.Set(keyCloud, cloud, FromUser, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.m.s.LookupAll(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	got := d.m.s.asked(d.m.s.answersInForce()).Endpoints
+	if got.SharePoint != "https://contoso.sharepoint.cn" || got.Admin != "https://contoso-admin.sharepoint.cn" {
+		t.Errorf("%+v", got)
+	}
+}

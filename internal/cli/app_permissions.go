@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,8 +42,11 @@ with passwords.`,
 			}
 			var purposes []registration.Purpose
 			only, known := registration.ParseSet(set)
-			if !known {
+			switch {
+			case !known:
 				return &usageError{err: unknownSet(set), command: cmd.CommandPath()}
+			case set != "" && !slices.ContainsFunc(kinds, registration.HasSets):
+				return &usageError{err: errors.New("only SharePoint connections have more than one permission set; leave out --permissions"), command: cmd.CommandPath()}
 			}
 			for _, p := range registration.Purposes() {
 				if slices.Contains(kinds, p.Kind) && (set == "" || p.Set == only || !registration.HasSets(p.Kind)) {
