@@ -1,7 +1,6 @@
 package connections
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -49,10 +48,31 @@ func (c Connection) Validate() error {
 	v.endpoints(c.Endpoints)
 	v.legacyAdmin(c.LegacyAdmin, online && c.Kind == SharePoint)
 	v.verification(c.Verification)
-	return errors.Join(v.errs...)
+	return v.all()
 }
 
 type validator struct{ errs []error }
+
+// all joins the errors; nil where there are none.
+func (v *validator) all() error {
+	if len(v.errs) == 0 {
+		return nil
+	}
+	return invalid(v.errs)
+}
+
+// invalid are the errors of several fields, on one line: screens and logs have one.
+type invalid []error
+
+func (e invalid) Unwrap() []error { return e }
+
+func (e invalid) Error() string {
+	texts := make([]string, len(e))
+	for i, one := range e {
+		texts[i] = one.Error()
+	}
+	return strings.Join(texts, "; ")
+}
 
 func (v *validator) check(ok bool, field, format string, args ...any) {
 	if !ok {

@@ -391,11 +391,17 @@ func (w *work) advised(step string, res task.Result) task.Result {
 	if res.Err == nil || res.Advice != nil {
 		return res
 	}
+	res.Advice = advice.For(res.Err, w.facts(step, res.Status))
+	return res
+}
+
+// facts are what advice needs to know of a step that ended so.
+func (w *work) facts(step string, status task.Status) advice.Facts {
 	f := advice.Facts{
 		ClientID: w.j.Application.AppID, TenantID: w.plan.Tenant.ID, TenantDomain: w.plan.Tenant.Domain, Cloud: w.base.Cloud, Kind: w.plan.Kind,
 		CredentialType: w.plan.Credential.Type, Thumbprint: string(w.j.Key.Thumbprint), Now: w.r.o.Clock.Now(),
 	}
-	if res.Status == task.Warn {
+	if status == task.Warn {
 		f.Connection, f.Registered = w.wish.Connection, true
 	}
 	if step != stepReady { // there the application signs in, elsewhere the administrator
@@ -404,8 +410,7 @@ func (w *work) advised(step string, res task.Result) task.Result {
 			f.Login = "app"
 		}
 	}
-	res.Advice = advice.For(res.Err, f)
-	return res
+	return f
 }
 
 // doReady waits until the application can sign in and holds what was granted.

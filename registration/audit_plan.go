@@ -64,10 +64,42 @@ func (d *Drift) judgePermissions(base cloud.Cloud, admin Admin, v view, found Co
 			p.Permissions = append(p.Permissions, q)
 		}
 	}
-	if f.May.Register == No && (len(d.NotListed) > 0 || d.PrincipalMissing || d.addsCertificate()) {
-		p.warn("%s may not be able to change this application, unless it owns it. %s", d.Account, pim)
-	}
+	d.doubt(&p, admin, roles, f.May)
 	d.plan = p
+}
+
+// doubt warns where the account may not make the changes, or cannot be seen to.
+func (d *Drift) doubt(p *Plan, admin Admin, roles []graph.DirectoryRole, may May) {
+	who := "the active roles of " + d.Account
+	if len(p.Roles) > 0 {
+		who += " (" + strings.Join(p.Roles, ", ") + ")"
+	}
+	warned := len(p.Warnings) > 0 // of what cannot be granted
+	if len(d.NotListed) > 0 || d.PrincipalMissing || d.addsCertificate() {
+		switch mayChange(admin.Claims, roles, may) {
+		case No:
+			warned = true
+			p.warn("%s may not change this application, unless it owns it. Its owners may, and a %s.", d.Account, changers)
+		case Unknown:
+			warned = true
+			p.warn("Whether %s allow changing this application cannot be told; its owners may, and a %s.", who, changers)
+		}
+	}
+	unknown := false
+	for _, list := range [][]PlannedPermission{p.Permissions, d.Missing, d.NotListed} {
+		for i := range list {
+			if q := &list[i]; !q.Granted && may.consents(q.Resource) == Unknown {
+				q.ConsentBy, unknown = consenters(q.Resource), true
+			}
+		}
+	}
+	if unknown {
+		warned = true
+		p.warn("Whether %s allow granting permissions cannot be told; the tenant will decide. Who surely can is said with each permission.", who)
+	}
+	if warned && !admin.Claims.App {
+		p.warn("%s", pim)
+	}
 }
 
 // addsCertificate tells whether the certificate is to be added.

@@ -55,7 +55,10 @@ func (r *Registrar) Repair(ctx context.Context, admin Admin, d *Drift, listen fu
 	for i, s := range steps {
 		steps[i].Run = func(ctx context.Context) task.Result {
 			res := run[s.ID](ctx)
-			res.Err = altered(res.Err)
+			if own := altered(res.Err); own != nil {
+				res.Err, res.Finding = own, advice.Short(own, w.facts(s.ID, res.Status))
+			}
+			w.refused = w.refused || res.Status == task.Fail && denied(res.Err)
 			return w.advised(s.ID, res)
 		}
 	}
@@ -76,7 +79,8 @@ func (r *Registrar) Repair(ctx context.Context, admin Admin, d *Drift, listen fu
 // repairing is a repair while it is worked on.
 type repairing struct {
 	*work
-	drift *Drift
+	drift   *Drift
+	refused bool // a change before the consent, for want of a role
 }
 
 // repair makes the run that adds what is missing: one that uses the application and
@@ -101,7 +105,7 @@ func (r *Registrar) repair(ctx context.Context, admin Admin, d *Drift) (*repairi
 		r: apart, admin: admin, plan: plan, base: entra.AppOptions{Cloud: r.o.Cloud}, j: j, identity: d.identity, ctx: ctx,
 		wish: Wish{Kind: d.Kind, Set: d.purpose.Set, Type: d.credential.Type, Connection: d.Connection, Own: d.identity},
 	}
-	return &repairing{w, d}, nil
+	return &repairing{work: w, drift: d}, nil
 }
 
 // tidy removes what killed repairs of the tenant have left.
@@ -115,8 +119,9 @@ func (r *Registrar) tidy(tenant string) error {
 	return err
 }
 
-// altered leaves the refusal of a change to Graph's own words where a registration
+// altered gives the refusal of a change in Graph's own words where a registration
 // gives it another meaning: here nothing new is registered, and nothing bears a tag.
+// It is nil for all other errors.
 func altered(err error) error {
 	if e, ok := errors.AsType[*advice.RegistrationForbiddenError](err); ok {
 		return e.Err
@@ -124,7 +129,7 @@ func altered(err error) error {
 	if e, ok := errors.AsType[*advice.LostAnswerError](err); ok {
 		return e.Err
 	}
-	return err
+	return nil
 }
 
 func (w *repairing) doCertificate(ctx context.Context) task.Result {
@@ -139,7 +144,12 @@ func (w *repairing) doMissingConsent(ctx context.Context) task.Result {
 	if err := w.addServices(w.replicated(ctx)); err != nil {
 		return failed(err)
 	}
-	return w.doConsent(ctx)
+	res := w.doConsent(ctx)
+	if needed, ok := errors.AsType[*advice.ConsentNeededError](res.Err); ok && w.refused && len(w.granted) == 0 && denied(needed.Err) {
+		// One missing role is one thing to tell.
+		return task.Result{Status: task.Skip, Finding: "refused, too: follows from the refusal above"}
+	}
+	return res
 }
 
 // doListed adds to the permissions that the application asks for. Graph replaces the

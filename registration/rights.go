@@ -69,6 +69,26 @@ const (
 	exchangeConsenters = "Global Administrator, Privileged Role Administrator, Application Administrator or Cloud Application Administrator"
 )
 
+// changers may change applications that they do not own.
+const changers = "Global Administrator, Application Administrator or Cloud Application Administrator"
+
+// mayChange judges whether the account may change an application that is there: who
+// may register one may not change another's. Who owns it is not looked up.
+func mayChange(c entra.AdminClaims, roles []graph.DirectoryRole, may May) Verdict {
+	switch {
+	case c.App && slices.Contains(c.Roles, "Application.ReadWrite.All"):
+		return Yes
+	case may.Register == No, c.App:
+		return No
+	}
+	for _, role := range roles {
+		if r, ok := rightOf(role.TemplateID); ok && r.may.Register == Yes && r.may.ConsentExchange == Yes {
+			return Yes
+		}
+	}
+	return Unknown
+}
+
 func consenters(r Resource) string {
 	if r == Graph {
 		return graphConsenters

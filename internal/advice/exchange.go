@@ -275,11 +275,14 @@ func fromEWS(e *ews.Error, f Facts) judgement {
 	switch {
 	case known:
 		j.row = r
+		if e.Code == "ErrorAccessDenied" || code == "ErrorImpersonateUserDenied" {
+			j.row = f.carriedMailbox(r)
+		}
 		if j.link == "" {
 			j.link = ewsCodes
 		}
 	case d != "" && e.PolicyReason == "":
-		j.row = diagnosticRow(e, d)
+		j.row = diagnosticRow(e, d, f)
 		j.serviceAnswer = transport.CleanText(e.Diagnostics, 300)
 	case Blocked(e):
 		j.row = blockedRow(e)
@@ -302,14 +305,27 @@ func fromEWS(e *ews.Error, f Facts) judgement {
 	if e.Status == http.StatusUnauthorized {
 		j.next = f.waitFirst(j.next)
 	}
+	status := e.Status
+	if code == "ErrorServerBusy" {
+		status = http.StatusTooManyRequests // whatever it came with
+	}
+	j.row = j.later(f, "Exchange Online", status, e.RetryAfter, e.Time)
 	return j
 }
 
 // diagnosticRow reads the header x-ms-diagnostics of a refused token.
-func diagnosticRow(e *ews.Error, number string) row {
+func diagnosticRow(e *ews.Error, number string, f Facts) row {
 	r := row{link: ewsOAuth, class: ClassCheck}
 	switch {
 	case number == "2000008":
+		r.class = ClassConsent
+		if f.Carried {
+			r.what = "Exchange Online says that the application has no permission, although its token carries full_access_as_app."
+			r.short = "refused, although the permission is there"
+			r.why = "The consent has not reached Exchange Online yet, or the mailbox is on a server that does not know of it."
+			r.next = []string{consentSpreads, "{again}", "If it stays for more than a day, give the request id to Microsoft support."}
+			return r
+		}
 		r.what = "The application has no permission for Exchange Online."
 		r.why = "Exchange found no role in the token: full_access_as_app is not granted, or the consent has not spread yet."
 		r.next = []string{
@@ -317,7 +333,6 @@ func diagnosticRow(e *ews.Error, number string) row {
 			"Or by hand: add full_access_as_app (APIs my organization uses › Office 365 Exchange Online › Application permissions), then press Grant admin consent: {permissions}",
 			consentSpreads, "{again}",
 		}
-		r.class = ClassConsent
 	case number == "2000003":
 		r.what = "Exchange Online says that the token is meant for another service."
 		r.short = "the token is meant for another service"

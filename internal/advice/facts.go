@@ -28,9 +28,11 @@ type Facts struct {
 	CredentialType string // certificate or client-secret
 	Thumbprint     string // SHA-1, of the local certificate
 	Kind           connections.Kind
-	Permission     string    // the role that the failed call needs
-	SecretIsID     bool      // the client secret has the shape of a GUID
-	Now            time.Time // by this computer's clock; zero where it does not matter
+	Permission     string        // the role that the failed call needs
+	Carried        bool          // the token of the failed call carries it, or one that contains it
+	Patience       time.Duration // how long the failed call could wait; 0 means half a minute
+	SecretIsID     bool          // the client secret has the shape of a GUID
+	Now            time.Time     // by this computer's clock; zero where it does not matter
 
 	// The rest is for errors of an administrator who signs in, and of the calls
 	// made with that sign-in; with Login empty it is the application itself.

@@ -184,6 +184,10 @@ func knownErrors() []known {
 	add(ClassCheck, "Graph: a code without advice", graphAnswer(400, "Request_BadRequest", "Invalid filter clause."))
 	add(ClassCheck, "Graph: 503", graphAnswer(503, "", ""))
 	add(ClassCheck, "Graph: 429", graphAnswer(429, "", ""))
+	add(ClassCheck, "Graph: asks for ten minutes", &graph.Error{Op: "read user x", Status: 429, Code: "TooManyRequests", RetryAfter: 10 * time.Minute, Time: then})
+	add(ClassCheck, "Graph: no such object, not of a user", &graph.Error{Op: "read organization", Status: 404, Code: "itemNotFound", Message: "Item not found", RequestID: "6a6a0000-1111-4222-8333-444455556666", Time: then})
+	add(ClassCheck, "Graph: denied, although the permission is there", graphAnswer(403, "Authorization_RequestDenied", "x"), func(f *Facts) { f.Permission, f.Carried = "Group.Read.All", true })
+	add(ClassCheck, "Graph: mailbox refused, although the permission is there", graphAnswer(403, "ErrorAccessDenied", "x"), func(f *Facts) { f.Permission, f.Carried = "MailboxSettings.Read", true })
 	add(ClassAuth, "Graph: 401", graphAnswer(401, "", ""))
 	add(ClassOther, "Graph: 407", graphAnswer(407, "", ""))
 	add(ClassCheck, "Graph: 302", graphAnswer(302, "", ""))
@@ -194,6 +198,9 @@ func knownErrors() []known {
 	add(ClassPolicy, "EWS: application not listed", ewsAnswer(403, "", func(e *ews.Error) { e.PolicyReason = "EWS is blocked by policy for this user or tenant" }))
 	add(ClassPolicy, "EWS: application not listed, not saved, no GUID, odd account", ewsAnswer(403, "", func(e *ews.Error) { e.PolicyReason = "EWS is blocked by policy for this user or tenant" }),
 		func(f *Facts) { f.Connection, f.ClientID, f.Account = "", "x'; Remove-Mailbox", "o'neill@contoso.com" })
+	add(ClassCheck, "EWS: asks for an hour", ewsAnswer(500, "ErrorServerBusy", func(e *ews.Error) { e.RetryAfter = time.Hour }))
+	add(ClassCheck, "EWS: denied, although the permission is there", ewsAnswer(500, "ErrorImpersonateUserDenied", nil), func(f *Facts) { f.Permission, f.Carried = "full_access_as_app", true })
+	add(ClassConsent, "EWS: no scope, although the permission is there", ewsAnswer(403, "", func(e *ews.Error) { e.Diagnostics = `2000008;reason="x"` }), func(f *Facts) { f.Permission, f.Carried = "full_access_as_app", true })
 	add(ClassPolicy, "EWS: 403 without a reason", ewsAnswer(403, "", nil))
 	add(ClassConsent, "EWS: x-ms-diagnostics 2000008", ewsAnswer(403, "", func(e *ews.Error) {
 		e.Diagnostics = `2000008;reason="The token contains not enough scope to make this call.";error_category="invalid_grant"`

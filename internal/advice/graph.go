@@ -175,7 +175,11 @@ func fromGraph(e *graph.Error, f Facts) judgement {
 	for _, entry := range graphRows {
 		for _, code := range entry.codes {
 			if (strings.EqualFold(code, e.Code) || strings.EqualFold(code, e.Message)) && (entry.status == 0 || entry.status == e.Status) {
-				j.row = entry.row
+				if entry.status == http.StatusNotFound && !ofUser(e.Op) {
+					j.row, j.serviceAnswer = notThereRow, transport.CleanText(e.Message, 300)
+					return j
+				}
+				j.row = f.carried(entry.row, "Microsoft Graph", strings.Contains(e.Op, "site")).later(f, "Microsoft Graph", e.Status, e.RetryAfter, e.Time)
 				if strings.HasPrefix(e.Code, "Authorization_") || strings.EqualFold(e.Code, "accessDenied") { // what a server answers that does not know it yet
 					j.next = f.waitFirst(j.next)
 				}
@@ -185,7 +189,23 @@ func fromGraph(e *graph.Error, f Facts) judgement {
 	}
 	j.serviceAnswer = transport.CleanText(e.Message, 300)
 	j.row = byStatus("Microsoft Graph", e.Status, e.Code == "", e.ContentType, hostOr(f.host(f.Cloud.Graph), "graph.microsoft.com"))
+	if e.Status == http.StatusForbidden && !isHTML(e.ContentType) {
+		j.row = f.carried(j.row, "Microsoft Graph", strings.Contains(e.Op, "site"))
+	}
+	j.row = j.later(f, "Microsoft Graph", e.Status, e.RetryAfter, e.Time)
 	return j
+}
+
+// ofUser reports whether a call was about a user or a mailbox.
+func ofUser(op string) bool { return strings.Contains(op, "user") || strings.Contains(op, "mailbox") }
+
+// notThereRow is a 404 for what every tenant has.
+var notThereRow = row{
+	what:  "Microsoft Graph does not find what was asked for (404).",
+	short: "not found, although every tenant has it",
+	why:   "Every tenant has it, so it is no setting of yours: the service is disturbed, the cloud is the wrong one, or something on the way changed the request.",
+	next:  []string{"{again}", "Check the cloud: now it is “{cloud}”.", "If it stays, give the ids below to Microsoft support."},
+	link:  graphErrors, class: ClassCheck,
 }
 
 // hostOr is a placeholder-free host name for a text.

@@ -460,6 +460,9 @@ func wait(d time.Duration) string {
 	if d < 2*time.Minute {
 		return fmt.Sprintf("%d seconds", int(d.Round(time.Second).Seconds()))
 	}
+	if d >= 3*time.Hour {
+		return fmt.Sprintf("%d hours", int(d.Round(time.Hour).Hours()))
+	}
 	return fmt.Sprintf("%d minutes", int(d.Round(time.Minute).Minutes()))
 }
 

@@ -35,7 +35,7 @@ func (j judgement) advice(f Facts) *Advice {
 	if a.Codes == nil {
 		a.Codes = []string{} // the JSON contract promises a list
 	}
-	if !j.time.IsZero() {
+	if !j.time.IsZero() && j.trace+j.correlation != "" { // it helps to find what the ids stand for, no more
 		a.Time = j.time.UTC()
 	}
 	if j.serviceAnswer != "" {

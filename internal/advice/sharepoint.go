@@ -1,6 +1,7 @@
 package advice
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -46,6 +47,24 @@ type NoSitesError struct{}
 
 func (*NoSitesError) Error() string { return "Microsoft Graph lists no site" }
 
+// CutShortError is a list of sites whose end the time did not suffice for.
+type CutShortError struct{ Listed string } // by then, e.g. "5,000 site collections"
+
+// Unwrap makes it one of time.
+func (*CutShortError) Unwrap() error { return context.DeadlineExceeded }
+
+func (e *CutShortError) Error() string { return e.Listed + " listed when the time was up" }
+
+func cutShortRow(e *CutShortError) row {
+	return row{
+		what:  "The list of the sites was not read to its end: " + e.Error() + ".",
+		short: e.Error(),
+		why:   "Microsoft Graph answered and the list went on, so network and permissions are in order. The tenant has many sites, or Microsoft Graph is slow at the moment.",
+		next:  []string{"Give the checks more time: run the command again with a longer --timeout, for example --timeout 30m."},
+		link:  sitesLink, class: ClassCheck,
+	}
+}
+
 // SeedPermissionsError is a check that the documented permissions alone cannot pass.
 type SeedPermissionsError struct{ Err error } // the service's refusal
 
@@ -71,6 +90,7 @@ func (e *LegacyPasswordError) Error() string {
 func fromSites(err error, f Facts) (judgement, bool) {
 	var (
 		wrong  *WrongSharePointError
+		short  *CutShortError
 		none   *NoSitesError
 		seed   *SeedPermissionsError
 		legacy *LegacyPasswordError
@@ -79,6 +99,8 @@ func fromSites(err error, f Facts) (judgement, bool) {
 	switch {
 	case errors.As(err, &wrong):
 		return judgement{row: wrongSiteRow(wrong, f)}, true
+	case errors.As(err, &short):
+		return judgement{row: cutShortRow(short)}, true
 	case errors.As(err, &none):
 		return judgement{row: noSitesRow}, true
 	case errors.As(err, &seed):
@@ -102,7 +124,10 @@ func (f Facts) correctSite(field, address string) []string {
 	if f.Connection == "" || f.Login != "" {
 		return []string{"Correct the answer: " + flag + " " + address}
 	}
-	return []string{"In the connection's file (connections/NAME.yaml in the state folder) set " + field + " to " + address + "."}
+	return []string{
+		"Let c2conn correct the profile:", "$ c2conn verify " + shellWord(f.Connection) + " --fix",
+		"Or do it by hand: in the connection's file (connections/NAME.yaml in the state folder) set " + field + " to " + address + ".",
+	}
 }
 
 func wrongSiteRow(e *WrongSharePointError, f Facts) row {
@@ -222,7 +247,7 @@ func fromSharePoint(e *sharepoint.Error, f Facts) judgement {
 	case sharepoint.Locked(e):
 		j.row = lockedRow
 	case sharepoint.NoPermission(e) && !isHTML(e.ContentType):
-		j.row = siteDeniedRow
+		j.row = f.carried(siteDeniedRow, "SharePoint", true)
 		j.next = f.waitFirst(j.next)
 	default:
 		j.row = byStatus("SharePoint", e.Status, e.Code == "" && e.Message == "", e.ContentType, host)
@@ -230,6 +255,7 @@ func fromSharePoint(e *sharepoint.Error, f Facts) judgement {
 		if j.link == graphErrors {
 			j.link = ""
 		}
+		j.row = j.later(f, "SharePoint", e.Status, e.RetryAfter, e.Time)
 	}
 	return j
 }

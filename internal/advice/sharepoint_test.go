@@ -45,6 +45,7 @@ func siteErrors() []known {
 	foreign := func(e *sharepoint.Error) { e.MovedTo = "proxy.example"; e.RequestID = "" }
 	page := func(e *sharepoint.Error) { e.ContentType, e.RequestID = "text/html", "" }
 	byHand := func(f *Facts) { f.Connection = "" }
+	carried := func(f *Facts) { f.Carried = true }
 	return []known{
 		{name: "SharePoint: secret refused", err: siteAnswer(401, "", "Unsupported app only token."), class: ClassCheck},
 		{name: "SharePoint: secret refused, not saved", err: siteAnswer(401, "", "Unsupported app only token."), class: ClassCheck, facts: byHand},
@@ -53,6 +54,11 @@ func siteErrors() []known {
 		{name: "SharePoint: no permission, a moment ago", err: siteAnswer(401, "", "Unsupported security token."), class: ClassCheck, facts: func(f *Facts) { f.Registered = true }},
 		{name: "SharePoint: access denied", err: siteAnswer(403, "-2147024891, System.UnauthorizedAccessException", "Access denied."), class: ClassCheck},
 		{name: "SharePoint: admin centre denied in a 200", err: siteAnswer(200, "-2147024891, System.UnauthorizedAccessException", "Attempted to perform an unauthorized operation."), class: ClassCheck},
+		{name: "SharePoint: access denied, although the permission is there", err: siteAnswer(403, "-2147024891, System.UnauthorizedAccessException", "Access denied."), class: ClassCheck, facts: carried},
+		{name: "SharePoint: asks for ten minutes", err: siteAnswer(429, "", "", func(e *sharepoint.Error) { e.RetryAfter, e.RequestID = 10*time.Minute, "" }), class: ClassCheck},
+		{name: "SharePoint: asks for a day", err: siteAnswer(503, "", "", func(e *sharepoint.Error) { e.RetryAfter = 24 * time.Hour }), class: ClassCheck},
+		{name: "Sites: refused, although the permission is there", err: graphSites(403, "accessDenied", "Access denied"), class: ClassCheck, facts: carried},
+		{name: "Sites: the time was up", err: fmt.Errorf("list: %w", &CutShortError{Listed: "12,500 site collections"}), class: ClassCheck},
 		{name: "SharePoint: no site", err: siteAnswer(404, "", "404 FILE NOT FOUND"), class: ClassCheck},
 		{name: "SharePoint: locked", err: siteAnswer(423, "-2147023570, Microsoft.SharePoint.SPException", "The site is locked."), class: ClassCheck},
 		{name: "SharePoint: renamed, 308", err: siteAnswer(308, "", "", func(e *sharepoint.Error) { e.MovedTo = "fabrikam.sharepoint.com" }), class: ClassCheck},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/c2conn/c2conn/connections"
@@ -114,7 +115,7 @@ func (o *fixOptions) run(ctx context.Context, c connections.Connection, timeout 
 		var results []task.Result
 		missing, results, err = registrar.Repair(ctx, admin, drift, o.progressLines())
 		if err != nil {
-			o.adviceLines(results)
+			o.adviceLines(slices.DeleteFunc(slices.Clone(results), func(r task.Result) bool { return errors.Is(r.Err, err) })) // that one is told below
 			return fail(err)
 		}
 		done.Changed = o.checksJSON(results)

@@ -129,6 +129,9 @@ func (c Cloud) sharePointName(typed string) (name, note string, problem *SharePo
 	if rest == "" {
 		return fail("the address is missing", example)
 	}
+	if reason := misspelt(rest); reason != "" {
+		return fail(reason, example)
+	}
 	scheme, after, full := strings.Cut(rest, "://")
 	if full = full && !strings.ContainsAny(scheme, "/?#.@"); full {
 		rest = after
@@ -154,6 +157,10 @@ func (c Cloud) sharePointName(typed string) (name, note string, problem *SharePo
 		return fail("this is an e-mail address", example)
 	case strings.HasPrefix(rest, "["), isIP(rest), isIP(host):
 		return fail("an IP address is not SharePoint Online", example+" (a SharePoint Server of your own is set up as on-premises)")
+	case hasPort && !digits(port) && !full && schemeName(host):
+		return fail("an address of SharePoint Online begins with https://, not with "+strings.ToLower(host)+":", example)
+	case hasPort && !full && !strings.Contains(host, "."):
+		return fail("a name alone takes no port", "type it without the colon and what follows")
 	case hasPort && port != "" && port != ownPort:
 		return fail("SharePoint Online answers on port "+ownPort+" only", example)
 	}
@@ -163,8 +170,17 @@ func (c Cloud) sharePointName(typed string) (name, note string, problem *SharePo
 	}
 	host = strings.TrimRight(strings.ToLower(host), ".")
 	name = host
-	if host == "" {
+	switch {
+	case host == "":
 		return fail("the address has no host", example)
+	case guid(host):
+		return fail("this is the tenant ID", "give the name of the organisation or the address")
+	case host == "localhost":
+		return fail("localhost is this computer, and not SharePoint Online", example)
+	case host == "http", host == "https":
+		return fail(host+" is how an address begins, and names no organisation", example)
+	case strings.HasPrefix(host, "."):
+		return fail("the name of the organisation is missing before "+shorten(host), example)
 	}
 	if full || hasPort || strings.Contains(host, ".") {
 		if name, problem = c.nameInHost(host, suffix); problem != nil {
@@ -189,9 +205,69 @@ func unwrap(typed string) string {
 	})
 }
 
-// shown is what was typed, safe to show: what stands before an @ may be a password.
+// shown is what was typed, safe to show: what stands before an @, or after a colon
+// and is no port, may be a password.
 func shown(typed string) string {
-	return shorten(printable(typed[strings.LastIndexByte(typed, '@')+1:]))
+	typed = typed[strings.LastIndexByte(typed, '@')+1:]
+	start := strings.Index(typed, "//") + 1
+	if start > 0 {
+		start++
+	}
+	authority := typed[start:]
+	if i := strings.IndexAny(authority, "/?#"); i >= 0 {
+		authority = authority[:i]
+	}
+	host, port, ok := strings.Cut(authority, ":")
+	if clean := unwrap(authority); ok && !strings.HasPrefix(clean, "[") && !isIP(clean) && !digits(unwrap(port)) {
+		typed = typed[:start] + host + ":…"
+	}
+	return shorten(printable(typed))
+}
+
+// misspelt tells what the beginning of an address lacks that was meant to be https://.
+func misspelt(s string) string {
+	s = strings.ToLower(s)
+	for _, scheme := range []string{"https", "http"} {
+		rest, ok := strings.CutPrefix(s, scheme)
+		switch {
+		case !ok:
+		case strings.HasPrefix(rest, "//"):
+			return "the colon is missing after " + scheme
+		case strings.HasPrefix(rest, ":/") && !strings.HasPrefix(rest, "://"):
+			return "a slash is missing after " + scheme + ":/"
+		case strings.HasPrefix(rest, ":") && !strings.HasPrefix(rest, ":/"):
+			return "the two slashes are missing after " + scheme + ":"
+		}
+	}
+	return ""
+}
+
+// schemeName tells whether s is the beginning of another kind of address, rather than
+// a host.
+func schemeName(s string) bool {
+	switch strings.ToLower(s) {
+	case "mailto", "ftp", "ftps", "sftp", "file", "tel", "sip", "ldap", "ssh", "data", "javascript":
+		return true
+	}
+	return false
+}
+
+func digits(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+}
+
+// guid tells whether s, in lower case, has the shape of a GUID.
+func guid(s string) bool {
+	parts := strings.Split(s, "-")
+	if len(parts) != 5 || strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef-", r) }) {
+		return false
+	}
+	for i, n := range []int{8, 4, 4, 4, 12} {
+		if len(parts[i]) != n {
+			return false
+		}
+	}
+	return true
 }
 
 func isIP(s string) bool {

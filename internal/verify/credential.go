@@ -115,12 +115,18 @@ func (s *subject) token(ctx context.Context, resource registration.Resource, tak
 		return s.fail("", err)
 	}
 	s.keep(resource, t)
-	host := ""
-	if site := s.located().site; resource == registration.SharePoint && !sameHost(site, s.target.Connection.Endpoints.SharePoint) {
-		host = strings.TrimPrefix(site, "https://") + ": "
+	host, note := "", ""
+	if resource == registration.SharePoint {
+		p := s.located()
+		if !sameHost(p.site, s.target.Connection.Endpoints.SharePoint) {
+			host = strings.TrimPrefix(p.site, "https://") + ": "
+		}
+		if p.unasked {
+			note = "; address not compared with Graph"
+		}
 	}
 	if t.Claims.Opaque {
-		return pass(host + "issued; its content cannot be read")
+		return pass(host + "issued; its content cannot be read" + note)
 	}
 	how := ""
 	switch t.Claims.AppIDACR {
@@ -131,11 +137,11 @@ func (s *subject) token(ctx context.Context, resource registration.Resource, tak
 	}
 	switch n := len(t.Claims.Roles); n {
 	case 0:
-		return pass(host + "no roles" + how)
+		return pass(host + "no roles" + how + note)
 	case 1:
-		return pass(host + "1 role" + how)
+		return pass(host + "1 role" + how + note)
 	default:
-		return pass(fmt.Sprintf("%s%d roles%s", host, n, how))
+		return pass(fmt.Sprintf("%s%d roles%s%s", host, n, how, note))
 	}
 }
 

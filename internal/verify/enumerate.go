@@ -2,12 +2,14 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/graph"
@@ -23,11 +25,11 @@ func (s *subject) siteCollections(ctx context.Context, takes need) task.Result {
 	if err != nil {
 		return s.fail("", err, takes)
 	}
-	all, err := client.Sites(ctx, func(e graph.Enumeration) {
-		s.listed.add(e.First)
-		progress.Report(ctx, progress.Update{Text: fmt.Sprintf("%s, page %s", collections(e.Count), thousands(e.Pages))})
-	})
+	all, err := s.list(ctx, client)
+	late, _ := errors.AsType[*advice.CutShortError](err)
 	switch {
+	case late != nil:
+		return s.fail("", err, takes)
 	case err != nil && all.Count > 0:
 		r := s.fail("", err, takes)
 		r.Finding = short("after " + collections(all.Count) + ": " + r.Finding)
@@ -41,6 +43,44 @@ func (s *subject) siteCollections(ctx context.Context, takes need) task.Result {
 	r.Details = details(all)
 	return r
 }
+
+// spare is how long before its time is up a list ends, to tell what it has by then.
+const spare = 250 * time.Millisecond
+
+// list reads all sites: until the time is up (*advice.CutShortError), or until nothing
+// was heard of Microsoft Graph for as long as any check may take.
+func (s *subject) list(ctx context.Context, client *graph.Client) (graph.Enumeration, error) {
+	reading, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		reading, cancel = context.WithDeadline(reading, end.Add(-spare))
+		defer cancel()
+	}
+	silence := time.AfterFunc(s.o.Limit, func() { stop(errSilent) })
+	defer silence.Stop()
+	reading = progress.With(reading, func(u progress.Update) {
+		if !u.Until.IsZero() { // it was heard, and asks to wait
+			silence.Reset(max(u.Until.Sub(s.o.Clock.Now()), 0) + s.o.Limit)
+		}
+		progress.Report(ctx, u)
+	})
+	all, err := client.Sites(reading, func(e graph.Enumeration) {
+		silence.Reset(s.o.Limit)
+		s.listed.add(e.First)
+		progress.Report(ctx, progress.Update{Text: fmt.Sprintf("%s, page %s", collections(e.Count), thousands(e.Pages))})
+	})
+	switch {
+	case err == nil || reading.Err() == nil || errors.Is(ctx.Err(), context.Canceled):
+		return all, err
+	case all.Count > 0 && !errors.Is(context.Cause(reading), errSilent):
+		return all, &advice.CutShortError{Listed: collections(all.Count)}
+	}
+	host := strings.TrimPrefix(s.target.Cloud.Graph, "https://")
+	return all, &transport.Error{Kind: transport.KindTimeout, Host: host, Err: context.DeadlineExceeded}
+}
+
+var errSilent = errors.New("nothing was heard for too long")
 
 // enumerated is the finding: how many, and the names of the first as far as they fit.
 func enumerated(e graph.Enumeration) string {

@@ -29,13 +29,14 @@ type place struct {
 	siteErr, adminErr error  // why the profile's address is not asked
 	adminFollows      bool   // it is wrong because it is made from the site's, which is
 	satellite         bool   // the site's address is not that of the tenant's first geography
+	unasked           bool   // the profile's address was not compared: Microsoft Graph did not answer
 }
 
 // locate finds the place and keeps it for the other checks. An error means that no
 // address is known at all.
 func (s *subject) locate(ctx context.Context) (place, error) {
 	given := s.target.Connection.Endpoints
-	roots, err := s.roots(ctx, given.SharePoint)
+	roots, err := s.tell(ctx, given)
 	var p place
 	var i int
 	p.site, i, p.siteErr = s.choose("endpoints.sharepoint", given.SharePoint, roots, func(a cloud.SharePointAddress) string { return a.Site })
@@ -58,6 +59,7 @@ func (s *subject) locate(ctx context.Context) (place, error) {
 	case p.site == "":
 		return p, err
 	}
+	p.unasked = err != nil && !denied(err) // of a missing permission other checks tell
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.place = p
@@ -67,9 +69,24 @@ func (s *subject) locate(ctx context.Context) (place, error) {
 	return p, nil
 }
 
+// tell asks Microsoft Graph for the roots. Only a share of the check's time is spent on
+// that, and only once: SharePoint can be asked without.
+func (s *subject) tell(ctx context.Context, given connections.Endpoints) ([]cloud.SharePointAddress, error) {
+	if s.silent != nil {
+		return nil, s.silent
+	}
+	asking, cancel := context.WithTimeout(ctx, s.o.Limit/3)
+	defer cancel()
+	roots, err := s.roots(asking, given)
+	if err != nil && asking.Err() != nil && ctx.Err() == nil {
+		s.silent = err
+	}
+	return roots, err
+}
+
 // roots are the addresses that Microsoft Graph tells, that of the tenant's first
-// geography first; the others are only asked for where given is another host.
-func (s *subject) roots(ctx context.Context, given string) ([]cloud.SharePointAddress, error) {
+// geography first; the others are only asked for where given has another host.
+func (s *subject) roots(ctx context.Context, given connections.Endpoints) ([]cloud.SharePointAddress, error) {
 	client, err := s.graphClient()
 	if err != nil {
 		return nil, err
@@ -79,7 +96,8 @@ func (s *subject) roots(ctx context.Context, given string) ([]cloud.SharePointAd
 		return nil, err
 	}
 	list := []graph.Site{root}
-	if given != "" && !sameHost(given, root.WebURL) {
+	first, _ := s.target.Cloud.ParseSharePoint(root.WebURL)
+	if given.SharePoint != "" && !sameHost(given.SharePoint, root.WebURL) || given.Admin != "" && !sameHost(given.Admin, first.Admin) {
 		all, err := client.GeoRoots(ctx)
 		if err != nil {
 			return nil, err // whether given is one of them is not known

@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +28,7 @@ const defaultLimit = 30 * time.Second
 type Options struct {
 	HTTP  *http.Client    // of transport.New
 	Clock transport.Clock // nil means the computer's clock
-	Limit time.Duration   // time limit of each check; 0 means 30 s; listing all sites may take ten times as long
+	Limit time.Duration   // time limit of each check; 0 means 30 s; listing all sites may take ten times as long, or to the end of the context
 
 	Parallel int // how many checks run side by side; 0 means all that can
 
@@ -82,12 +83,20 @@ func Run(ctx context.Context, o Options, target Target, listen func(task.Event))
 		return Report{State: connections.StateUnverified, Class: advice.ClassOf(err), Err: err}
 	}
 	s := newSubject(o, target)
+	end, limited := ctx.Deadline()
+	if s.facts.Patience = o.Limit; limited {
+		s.facts.Patience = min(o.Limit, time.Until(end))
+	}
 	whole, stop := context.WithCancel(ctx)
 	defer stop()
 	s.elsewhere = s.lookElsewhere(whole)
 	tasks := make([]task.Task, len(checks))
 	for i, check := range checks {
-		tasks[i] = task.Task{ID: check.id, Title: check.title, Needs: check.needs, After: check.after, Limit: max(o.Limit*time.Duration(max(check.times, 1)), o.Fresh),
+		limit := max(o.Limit*time.Duration(max(check.times, 1)), o.Fresh)
+		if limited && check.times > 1 {
+			limit = max(limit, time.Until(end)) // what goes on for so long may go on to the end
+		}
+		tasks[i] = task.Task{ID: check.id, Title: check.title, Needs: check.needs, After: check.after, Limit: limit,
 			Run: func(ctx context.Context) task.Result { return s.settled(ctx, check) }}
 	}
 	most := o.Parallel
@@ -116,6 +125,7 @@ type subject struct {
 	refusal   error // of the token for Microsoft Graph
 	found     Found
 	place     place
+	silent    error    // why Microsoft Graph did not tell the addresses in its time; of the one check that asks
 	addresses []string // of the dedicated account
 	ews       bool     // EWS let the application in
 }
@@ -246,12 +256,20 @@ func (s *subject) warn(finding string, err error) task.Result {
 func (s *subject) fail(finding string, err error, takes ...need) task.Result {
 	f := s.facts
 	for _, n := range takes {
-		f.Permission = permission(s.purpose, n)
+		f.Permission, f.Carried = permission(s.purpose, n), s.carries(n)
 	}
 	if finding == "" {
 		finding = advice.Short(err, f)
 	}
 	return task.Result{Status: task.Fail, Finding: short(finding), Err: err, Advice: advice.For(err, f)}
+}
+
+// carries reports whether the token that the refused call was made with holds what it
+// takes. An unreadable one holds nothing.
+func (s *subject) carries(n need) bool {
+	return n.role != "" && slices.ContainsFunc(s.roles()[n.service], func(role string) bool {
+		return registration.Covers(n.service, role, n.role)
+	})
 }
 
 // permission names what meets a need: the permission of the catalogue that does, or
