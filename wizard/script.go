@@ -82,24 +82,21 @@ func findAnswer(f Field, env *Env, src Source, stdinUser *string) (given, bool, 
 	}
 	if f.Input == Choice && f.Options != nil {
 		var picked []string
-		refused := ""
+		declined := false
 		g := given{field: f, origin: FromFlag}
 		for _, o := range f.Options(env) {
 			switch v, ok := flag(src, o.Flag); {
 			case ok && v != "false":
 				picked = append(picked, "--"+o.Flag)
 				g.text, g.from = o.Value, o.Flag
-			case ok && f.Default != nil && f.Default(env, Answers{}) != o.Value:
-				refused = f.Default(env, Answers{}) // --flag=false is an answer as well
+			case ok && len(picked) == 0 && f.Default != nil && f.Default(env, Answers{}) != o.Value:
+				g.text, g.from, declined = f.Default(env, Answers{}), o.Flag, true // --flag=false is an answer as well
 			}
 		}
 		if len(picked) > 1 {
 			return g, false, fmt.Errorf("%s contradict each other; give one", strings.Join(picked, " and "))
 		}
-		if len(picked) == 0 && refused != "" {
-			g.text, picked = refused, []string{""}
-		}
-		if len(picked) == 1 {
+		if len(picked) == 1 || declined {
 			return g, true, nil
 		}
 	}

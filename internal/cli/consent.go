@@ -125,11 +125,7 @@ func (o *consentOptions) await(ctx context.Context, c connections.Connection, wa
 	if err != nil {
 		return fail(err)
 	}
-	client, err := o.httpClient(target.Cloud)
-	if err != nil {
-		return fail(err)
-	}
-	app, err := entra.NewApp(entra.AppOptions{Cloud: target.Cloud, TenantID: c.Tenant.ID, ClientID: c.Registration.ClientID, Credential: target.Credential, HTTP: client, Now: o.Clock.Now, Rand: o.Rand})
+	app, err := o.application(target)
 	if err != nil {
 		return fail(err)
 	}

@@ -51,7 +51,7 @@ func newFlow(a *app, k kindText) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&o.saveUnverified, "save-unverified", false, "save the connection even when checks fail; it is marked until a verification passes")
 	cmd.Flags().IntVar(&o.parallel, "parallel", 0, "how many checks run side by side; 0 for all that can")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", k.timeout(), "longest time for all checks together")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", cmp.Or(k.timeout, 2*time.Minute), "longest time for all checks together")
 	o.addRegistrationFlags(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("cloud", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return a.cloudNames(), cobra.ShellCompDirectiveNoFileComp

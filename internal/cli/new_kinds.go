@@ -3,7 +3,6 @@ package cli
 import (
 	"time"
 
-	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/wizard"
 )
 
@@ -14,15 +13,7 @@ type kindText struct {
 	short   string
 	long    string
 	example string
-}
-
-// timeout is the longest time for all checks together: to list the sites of a large
-// tenant takes minutes.
-func (k kindText) timeout() time.Duration {
-	if k.flow().Kind == connections.SharePoint {
-		return 6 * time.Minute
-	}
-	return 2 * time.Minute
+	timeout time.Duration // for all checks together; 0 means two minutes
 }
 
 // secretsText stands in the help of every kind.
@@ -55,6 +46,7 @@ or a client secret, one of them is enough.` + secretsText,
 		},
 		{
 			flow: wizard.SharePoint, short: "Connect to SharePoint Online",
+			timeout: 6 * time.Minute, // to list the sites of a large tenant takes minutes
 			long: `Opens the wizard for a connection to SharePoint Online and OneDrive, or runs without
 a question when the flags answer everything. --sharepoint-url takes the address of
 your sites, the organisation's name or its .onmicrosoft.com domain; the address of

@@ -177,6 +177,16 @@ func (a *app) target(ctx context.Context, c connections.Connection) (verify.Targ
 	return verify.Target{Connection: c, Credential: cred, Cloud: cl}, err
 }
 
+// application is a saved connection's application, ready to sign in.
+func (a *app) application(target verify.Target) (*entra.App, error) {
+	client, err := a.httpClient(target.Cloud)
+	if err != nil {
+		return nil, err
+	}
+	c := target.Connection
+	return entra.NewApp(entra.AppOptions{Cloud: target.Cloud, TenantID: c.Tenant.ID, ClientID: c.Registration.ClientID, Credential: target.Credential, HTTP: client, Now: a.Clock.Now, Rand: a.Rand})
+}
+
 func (a *app) credential(ctx context.Context, c connections.Connection) (entra.Credential, error) {
 	store, err := a.store()
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
-	"github.com/c2conn/c2conn/internal/entra"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/verify"
 	"github.com/c2conn/c2conn/registration"
@@ -125,7 +124,7 @@ func (o *fixOptions) run(ctx context.Context, c connections.Connection, timeout 
 	defer cancel()
 	options := verify.Options{}
 	if !drift.Nothing() && len(missing) == 0 {
-		if err := o.settle(ctx, target, c); err != nil && ctx.Err() != nil {
+		if err := o.settle(ctx, target); err != nil && ctx.Err() != nil {
 			return err
 		}
 		options.Fresh = time.Minute
@@ -173,16 +172,12 @@ func (o *fixOptions) correctAddress(ctx context.Context, v verified, options ver
 
 // settle waits until the application's own tokens show what was granted. That they
 // do not is told by the checks that follow.
-func (o *fixOptions) settle(ctx context.Context, target verify.Target, c connections.Connection) error {
-	client, err := o.httpClient(target.Cloud)
+func (o *fixOptions) settle(ctx context.Context, target verify.Target) error {
+	app, err := o.application(target)
 	if err != nil {
 		return err
 	}
-	app, err := entra.NewApp(entra.AppOptions{Cloud: target.Cloud, TenantID: c.Tenant.ID, ClientID: c.Registration.ClientID, Credential: target.Credential, HTTP: client, Now: o.Clock.Now, Rand: o.Rand})
-	if err != nil {
-		return err
-	}
-	return registration.Await(ctx, app, target.Cloud, required(registration.PurposeOf(c)), 1, time.Minute, o.Clock)
+	return registration.Await(ctx, app, target.Cloud, required(registration.PurposeOf(target.Connection)), 1, time.Minute, o.Clock)
 }
 
 // finish prints the outcome. Its class is that of the checks, or "waiting for
