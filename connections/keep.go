@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,6 +120,39 @@ func (s *Store) DeleteSecret(ctx context.Context, r Ref) error {
 		return &ReferenceError{Ref: r.label(), Err: err}
 	}
 	return s.disk.syncDir(s.secrets)
+}
+
+// Release deletes the secrets that were kept for was alone, after was was deleted or
+// replaced: its client secret and its administrator's password, unless a saved
+// connection refers to them still. The key of a certificate belongs to the personal
+// store and stays. Errors: those of List and DeleteSecret; what is gone already is none.
+func (s *Store) Release(ctx context.Context, was Connection) error {
+	refs := []Ref{was.LegacyAdmin.Password}
+	if was.Credential.Type != TypeCertificate {
+		refs = append(refs, was.Credential.Secret)
+	}
+	refs = slices.DeleteFunc(refs, func(r Ref) bool { return r.Scheme() != SchemeStore })
+	if len(refs) == 0 {
+		return nil
+	}
+	entries, err := s.List(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, r := range refs {
+		used := slices.ContainsFunc(entries, func(e Entry) bool {
+			c := e.Connection
+			return e.Err != nil || c.Credential.Secret == r || c.Credential.Password == r || c.LegacyAdmin.Password == r
+		})
+		if used { // or nobody can tell, as a file is damaged: Orphans finds it later
+			continue
+		}
+		if err := s.DeleteSecret(ctx, r); err != nil && !errors.Is(err, ErrNotFound) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // orphanAge is how long a new secret may wait for the connection that refers to it.

@@ -73,6 +73,7 @@ type Connection struct {
 	Endpoints    Endpoints    `yaml:"endpoints,omitempty" json:"endpoints"`
 	LegacyAdmin  LegacyAdmin  `yaml:"legacy_admin,omitempty" json:"legacy_admin,omitzero"` // SharePoint Online only
 	Verification Verification `yaml:"verification,omitempty" json:"verification"`
+	Fleet        string       `yaml:"fleet,omitempty" json:"fleet,omitempty"` // the fleet whose file describes it; "" where none does
 	Created      time.Time    `yaml:"created,omitempty" json:"created,omitzero"`
 	Updated      time.Time    `yaml:"updated,omitempty" json:"updated,omitzero"`
 }
@@ -103,6 +104,7 @@ type Credential struct {
 	NotAfter         time.Time `yaml:"not_after,omitempty" json:"not_after,omitzero"`                  // when it expires
 	Secret           Ref       `yaml:"secret,omitempty" json:"secret,omitempty"`                       // private key, client secret or password
 	Password         Ref       `yaml:"password,omitempty" json:"password,omitempty"`                   // of a referenced PFX or PEM file
+	KeyID            string    `yaml:"key_id,omitempty" json:"key_id,omitempty"`                       // of its entry in the registration, GUID; known where c2conn added it
 }
 
 // Endpoints are the addresses that the connection uses, all https URLs except

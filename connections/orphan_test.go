@@ -70,3 +70,44 @@ func mustGlob(t *testing.T, s *Store, pattern string) []string {
 	}
 	return paths
 }
+
+// What was kept for one connection goes with it, but not what another one, or the
+// personal store, still uses.
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := testStore(t, func(o *Options) { o.Getenv = environment(envPassphrase, "p") })
+	own, shared, certificate, legacy := mustPut(t, s, "a"), mustPut(t, s, "b"), mustPut(t, s, "c"), mustPut(t, s, "d")
+	secret := func(name string, r Ref) Connection {
+		c := sample(name)
+		c.Credential = Credential{Type: TypeClientSecret, Secret: r}
+		return c
+	}
+	if _, err := s.Add(ctx, secret("user", shared)); err != nil {
+		t.Fatal(err)
+	}
+	withKey := sample("key")
+	withKey.Credential.Secret = certificate
+	withKey.LegacyAdmin = LegacyAdmin{UPN: "a@contoso.com", Password: legacy}
+	for _, was := range []Connection{secret("x", own), secret("x", own), secret("y", shared), withKey, secret("z", "env:SECRET")} {
+		if err := s.Release(ctx, was); err != nil {
+			t.Errorf("%s: %v", was.Name, err)
+		}
+	}
+	for r, stays := range map[Ref]bool{own: false, shared: true, certificate: true, legacy: false} {
+		if _, err := s.Secret(ctx, r); (err == nil) != stays {
+			t.Errorf("%s: %v, want it to stay: %v", r, err, stays)
+		}
+	}
+	// Beside a file that cannot be read nobody knows, so nothing is deleted.
+	if err := os.WriteFile(s.Path("damaged"), []byte("?"), fileMode); err != nil {
+		t.Fatal(err)
+	}
+	kept := mustPut(t, s, "e")
+	if err := s.Release(ctx, secret("w", kept)); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Secret(ctx, kept); err != nil {
+		t.Error(err)
+	}
+}

@@ -48,6 +48,11 @@ func (c Connection) Validate() error {
 	v.endpoints(c.Endpoints)
 	v.legacyAdmin(c.LegacyAdmin, online && c.Kind == SharePoint)
 	v.verification(c.Verification)
+	if c.Fleet != "" {
+		if err := ValidName(c.Fleet); err != nil {
+			v.check(false, "fleet", "%s", strings.TrimPrefix(err.Error(), "name: "))
+		}
+	}
 	return v.all()
 }
 
@@ -162,6 +167,7 @@ func (v *validator) credential(c Credential, online bool) {
 	}
 	v.ref("credential.secret", c.Secret)
 	v.ref("credential.password", c.Password)
+	v.guid("credential.key_id", c.KeyID)
 }
 
 func (v *validator) endpoints(e Endpoints) {

@@ -396,7 +396,7 @@ func (s *Session) verifyFresh(ctx context.Context, client *http.Client, cl cloud
 		asked.Verification.State = connections.StateWaiting
 	}
 	target := verify.Target{Connection: asked, Credential: res.Identity, Cloud: cl, App: res.App}
-	o := verify.Options{HTTP: client, Clock: s.Env.Clock, Parallel: s.Env.Parallel, Saved: s.Env.Store.List}
+	o := verify.Options{HTTP: client, Clock: s.Env.Clock, Parallel: s.Env.Parallel, Saved: s.Env.profiles().List}
 	if len(res.Missing) == 0 {
 		o.Fresh = s.Env.consistency()
 	}

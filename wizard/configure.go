@@ -73,7 +73,7 @@ func (s *Session) Configure(ctx context.Context, listen func(task.Event)) (*Outc
 		ctx, cancel = context.WithTimeout(ctx, s.Env.Timeout)
 		defer cancel()
 	}
-	out.Report = verify.Run(ctx, verify.Options{HTTP: client, Clock: s.Env.Clock, Parallel: s.Env.Parallel, Saved: s.Env.Store.List},
+	out.Report = verify.Run(ctx, verify.Options{HTTP: client, Clock: s.Env.Clock, Parallel: s.Env.Parallel, Saved: s.Env.profiles().List},
 		verify.Target{Connection: out.Connection, Credential: cred, Cloud: cl}, listen)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, ctx.Err()
@@ -252,7 +252,7 @@ func (s *Session) Save(ctx context.Context, out *Outcome) (connections.Connectio
 	more, err := s.keepOthers(ctx, &conn, &out.Notes)
 	undo = append(undo, more...)
 	if err == nil {
-		saved, err = s.Env.Store.Add(ctx, conn)
+		saved, err = s.Env.profiles().Add(ctx, conn)
 	}
 	if err != nil {
 		for _, back := range undo {

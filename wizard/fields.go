@@ -250,7 +250,7 @@ func checkName(_ *Env, _ Answers, v string) (string, error) {
 
 func lookupName(ctx context.Context, env *Env, a Answers) (note, resolved string, err error) {
 	name := a.Get(keyName)
-	_, err = env.Store.Get(ctx, name)
+	_, err = env.profiles().Get(ctx, name)
 	switch {
 	case errors.Is(err, connections.ErrNotFound):
 		return "", name, nil

@@ -64,7 +64,7 @@ const (
 // store makes sure of it when the connection is saved.
 func lookupTargetMailbox(ctx context.Context, env *Env, a Answers) (note, resolved string, err error) {
 	account := a.Get(keyAccount)
-	other, err := env.Store.TargetOf(ctx, account)
+	other, err := env.profiles().TargetOf(ctx, account)
 	switch {
 	case errors.Is(err, connections.ErrNotFound):
 		return "", account, nil

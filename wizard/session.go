@@ -21,9 +21,27 @@ import (
 	"github.com/c2conn/c2conn/registration"
 )
 
+// Profiles are the saved connections: those of the store itself, or with changes
+// that are staged and not saved yet.
+type Profiles interface {
+	Get(ctx context.Context, nameOrID string) (connections.Connection, error)
+	List(ctx context.Context) ([]connections.Entry, error)
+	TargetOf(ctx context.Context, account string) (connections.Connection, error)
+	Add(ctx context.Context, c connections.Connection) (connections.Connection, error)
+	Update(ctx context.Context, nameOrID string, change func(*connections.Connection) error) (connections.Connection, error)
+}
+
+func (env *Env) profiles() Profiles {
+	if env.Profiles != nil {
+		return env.Profiles
+	}
+	return env.Store
+}
+
 // Env is what a flow needs of the world. All of it comes from outside.
 type Env struct {
 	Store    *connections.Store
+	Profiles Profiles // where connections are saved; nil for Store
 	Personal certs.Store
 	Clouds   *cloud.Set
 	HTTP     func(cloud.Cloud) (*http.Client, error)

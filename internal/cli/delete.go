@@ -75,15 +75,8 @@ func (a *app) deleteOne(ctx context.Context, c connections.Connection, yes bool)
 	if err := store.Delete(ctx, c.ID); err != nil {
 		return err
 	}
-	if c.Credential.Type == connections.TypeClientSecret && strings.HasPrefix(string(c.Credential.Secret), "store:") {
-		if err := store.DeleteSecret(ctx, c.Credential.Secret); err != nil && !isNotFound(err) {
-			return fmt.Errorf("connection %s is deleted, but its client secret could not be removed: %w", c.Name, err)
-		}
-	}
-	if password := c.LegacyAdmin.Password; password.Scheme() == connections.SchemeStore {
-		if err := store.DeleteSecret(ctx, password); err != nil && !isNotFound(err) {
-			return fmt.Errorf("connection %s is deleted, but the administrator's password kept with it could not be removed: %w", c.Name, err)
-		}
+	if err := store.Release(ctx, c); err != nil {
+		return fmt.Errorf("connection %s is deleted, but a secret kept for it could not be removed: %w", c.Name, err)
 	}
 	if c.Registration.ClientID != "" {
 		a.errorf("The application %s stays in Entra ID.", c.Registration.ClientID)

@@ -10,6 +10,7 @@ import (
 // The groups of the help page.
 const (
 	groupConnect = "connect"
+	groupUse     = "use"
 	groupKeys    = "keys"
 	groupOther   = "other"
 )
@@ -40,6 +41,7 @@ policy · 130 cancelled`,
 	}
 	root.AddGroup(
 		&cobra.Group{ID: groupConnect, Title: "Connections"},
+		&cobra.Group{ID: groupUse, Title: "Hand out, move and watch"},
 		&cobra.Group{ID: groupKeys, Title: "Applications, certificates and clouds"},
 		&cobra.Group{ID: groupOther, Title: "Other"},
 	)
@@ -57,7 +59,18 @@ policy · 130 cancelled`,
 	case len(args) > 0 && args[0] == "version":
 		root.AddCommand(newVersion(a))
 	default:
-		root.AddCommand(newNew(a), newList(a), newShow(a), newVerify(a), newConsent(a), newDelete(a), newApp(a), newCert(a), newCloud(a), newVersion(a))
+		root.AddCommand(
+			newNew(a),
+			newList(a),
+			newShow(a),
+			newVerify(a),
+			newConsent(a),
+			newDelete(a),
+			newApp(a),
+			newCert(a),
+			newCloud(a),
+			newVersion(a),
+		)
 	}
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
