@@ -107,6 +107,12 @@ type Credential struct {
 	KeyID            string    `yaml:"key_id,omitempty" json:"key_id,omitempty"`                       // of its entry in the registration, GUID; known where c2conn added it
 }
 
+// ExpiresWithin reports whether the credential ends before d has passed from now; one
+// whose end is not known does not.
+func (c Credential) ExpiresWithin(now time.Time, d time.Duration) bool {
+	return !c.NotAfter.IsZero() && c.NotAfter.Before(now.Add(d))
+}
+
 // Endpoints are the addresses that the connection uses, all https URLs except
 // Server, which is a host name.
 type Endpoints struct {
