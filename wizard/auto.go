@@ -70,7 +70,9 @@ func (s *Session) Automatic() bool {
 func (s *Session) Unfinished(ctx context.Context) ([]registration.Unfinished, error) {
 	all, err := s.registrar(cloud.Cloud{}).Unfinished(ctx)
 	// A damaged journal has no kind: nothing can be gone on with, app cleanup names it.
-	return slices.DeleteFunc(all, func(u registration.Unfinished) bool { return u.Kind != s.Flow.Kind }), err
+	return slices.DeleteFunc(all, func(u registration.Unfinished) bool {
+		return u.Kind != s.Flow.Kind || s.edit != nil && !strings.EqualFold(u.Connection, s.edit.was.Name)
+	}), err
 }
 
 // Resume makes the session go on with an unfinished registration: Configure then

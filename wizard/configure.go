@@ -1,6 +1,7 @@
 package wizard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,8 +83,8 @@ func (s *Session) Configure(ctx context.Context, listen func(task.Event)) (*Outc
 	out.Connection.Verification = out.Report.Verification(s.Env.Clock.Now())
 	out.Connection.Tenant = out.Report.Found.Tenant.Or(out.Connection.Tenant)
 	out.Connection.Endpoints = out.Report.Found.Endpoints(out.Connection.Endpoints)
-	out.Connection.AccountID = out.Report.Found.AccountID
-	out.Connection.Registration.ObjectID = out.Report.Found.ObjectID
+	out.Connection.AccountID = cmp.Or(out.Report.Found.AccountID, out.Connection.AccountID)
+	out.Connection.Registration.ObjectID = cmp.Or(out.Report.Found.ObjectID, out.Connection.Registration.ObjectID)
 	return out, nil
 }
 
@@ -93,7 +94,7 @@ func (s *Session) Configure(ctx context.Context, listen func(task.Event)) (*Outc
 func (s *Session) assemble(ctx context.Context, a Answers, cl cloud.Cloud) (*Outcome, entra.Credential, error) {
 	out := &Outcome{Connection: s.asked(a)}
 	c := &out.Connection
-	c.Cloud, c.Tenant.ID = cl.Name, a.Resolved(keyTenantID)
+	c.Cloud, c.Tenant, c.Credential = cl.Name, connections.Tenant{ID: a.Resolved(keyTenantID)}, connections.Credential{}
 	c.Registration.Mode, c.Registration.ClientID, c.Registration.Catalogue = a.Get(keyRegistration), a.Get(keyClientID), registration.CatalogueVersion
 	if typed := a.Get(keyTenantID); !isGUID(typed) {
 		out.Connection.Tenant.Domain = typed
@@ -110,6 +111,9 @@ func (s *Session) assemble(ctx context.Context, a Answers, cl cloud.Cloud) (*Out
 	} else {
 		out.Connection.Credential.Type = connections.TypeClientSecret
 	}
+	if s.edit != nil {
+		s.edit.keepOn(c)
+	}
 	return out, cred, nil
 }
 
@@ -117,6 +121,9 @@ func (s *Session) assemble(ctx context.Context, a Answers, cl cloud.Cloud) (*Out
 func (s *Session) credential(ctx context.Context, a Answers, out *Outcome) (entra.Credential, error) {
 	env := s.Env
 	switch a.Get(keyCredential) {
+	case byKeeping:
+		return s.keptCredential(ctx, out)
+
 	case byThumbprint:
 		entry, err := env.Personal.Find(ctx, certs.Thumbprint(a.Get(keyThumbprint)))
 		if err != nil {
@@ -239,7 +246,8 @@ func problem(s *Session, key string, err error) error {
 }
 
 // Save keeps the connection: the credential first, then the profile that refers
-// to it, so that no profile ever points at a key that was not kept.
+// to it, so that no profile ever points at a key that was not kept. In a session of
+// Edit it replaces the connection, with the errors of connections.Store.Update.
 func (s *Session) Save(ctx context.Context, out *Outcome) (connections.Connection, error) {
 	credential, err := out.keep(ctx)
 	if err != nil {
@@ -252,7 +260,11 @@ func (s *Session) Save(ctx context.Context, out *Outcome) (connections.Connectio
 	more, err := s.keepOthers(ctx, &conn, &out.Notes)
 	undo = append(undo, more...)
 	if err == nil {
-		saved, err = s.Env.profiles().Add(ctx, conn)
+		if s.edit != nil {
+			saved, err = s.replace(ctx, conn)
+		} else {
+			saved, err = s.Env.profiles().Add(ctx, conn)
+		}
 	}
 	if err != nil {
 		for _, back := range undo {
@@ -263,6 +275,9 @@ func (s *Session) Save(ctx context.Context, out *Outcome) (connections.Connectio
 		return connections.Connection{}, err
 	}
 	out.Connection = saved
+	if s.edit != nil {
+		out.Notes = append(out.Notes, s.replaced(context.WithoutCancel(ctx), saved)...)
+	}
 	if out.Run != "" {
 		// The profile is the record now. Should this fail, the next look at the journals
 		// finds the connection and drops the journal.

@@ -91,6 +91,8 @@ type Field struct {
 	// Keep is set for a Secret that is kept beside the credential: the place in the
 	// connection where the reference to it goes.
 	Keep func(*connections.Connection) *connections.Ref
+
+	bySet bool // a command answers it by --set, not by a flag of its own
 }
 
 // FlagName is the field's flag without dashes, "" when it has none. The flags of
@@ -110,6 +112,9 @@ func (f Field) EnvName() string { return "C2CONN_" + strings.ToUpper(f.Key) }
 
 // Flags lists the field's flags as a user types them, for messages.
 func (f Field) Flags() []string {
+	if f.bySet && f.Input != Secret {
+		return []string{"--set " + strings.ReplaceAll(f.Key, "_", "-") + "=…"}
+	}
 	if f.Input == Choice {
 		if flags := f.optionFlags(); len(flags) > 0 {
 			return flags

@@ -43,7 +43,10 @@ type given struct {
 // certificate file". What is missing, wrong,
 // contradictory or cannot be read is found by Ready; Fill returns what was given
 // and is not asked for.
-func (s *Session) Fill(src Source) []Problem {
+func (s *Session) Fill(src Source) []Problem { return s.take(s.found(src)) }
+
+// found looks every field up in the source.
+func (s *Session) found(src Source) map[string]given {
 	found := map[string]given{}
 	var stdin string
 	for _, f := range s.Flow.Fields() {
@@ -55,6 +58,11 @@ func (s *Session) Fill(src Source) []Problem {
 			found[f.Key] = g
 		}
 	}
+	return found
+}
+
+// take answers the session with what was found.
+func (s *Session) take(found map[string]given) []Problem {
 	s.infer(found)
 	for _, f := range s.Flow.Fields() {
 		if g, ok := found[f.Key]; ok && g.err != nil {

@@ -67,6 +67,7 @@ type Session struct {
 	Answers Answers
 
 	auto *auto // nil until automatic registration is used
+	edit *edit // nil for a new connection
 }
 
 // lookupLimit is the longest time that one look-up may take.
@@ -80,7 +81,7 @@ func NewSession(flow *Flow, env *Env) *Session {
 // fork returns a session with a copy of the answers; all else is shared. A driver
 // that works in the background gives the work a fork.
 func (s *Session) fork() *Session {
-	return &Session{Flow: s.Flow, Env: s.Env, Answers: s.Answers.Clone(), auto: s.shared()}
+	return &Session{Flow: s.Flow, Env: s.Env, Answers: s.Answers.Clone(), auto: s.shared(), edit: s.edit}
 }
 
 // Problem is one answer that is missing or wrong.
@@ -393,6 +394,9 @@ func (s *Session) asked(a Answers) connections.Connection {
 	if cl, err := s.Env.Clouds.Find(c.Cloud); err == nil && s.Flow.Fill != nil {
 		s.Flow.Fill(s.Env, a, cl, &c)
 	}
+	if s.edit != nil {
+		return s.edit.over(s, c)
+	}
 	return c
 }
 
@@ -457,6 +461,9 @@ func (s *Session) Load(c connections.Connection) {
 // Command is the scripted command that does the same again. Secrets and
 // passwords appear as a placeholder for a file, never with their value.
 func (s *Session) Command() string {
+	if s.edit != nil {
+		return s.editCommand()
+	}
 	a := s.answersInForce()
 	args := []string{"c2conn"}
 	args = append(args, strings.Fields(s.Flow.Verb)...)

@@ -1,0 +1,429 @@
+package wizard
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/cloud"
+	"github.com/c2conn/c2conn/internal/entra"
+)
+
+// byKeeping is the answer to "credential" that leaves it as it is; it exists only
+// where a connection is edited.
+const byKeeping = "keep"
+
+// edit is what a session knows of the connection that it changes. All copies of a
+// Session share it; nothing in it changes.
+type edit struct {
+	was    connections.Connection
+	loaded Answers // as the connection was made
+}
+
+// Edit starts a session that changes c: the flow of its kind with every answer
+// filled in. Save replaces c in Env.Profiles, after a verification; until then c is
+// untouched. It keeps what no question is about (id, time of creation, fleet, fields
+// of the file that c2conn does not know), and refuses with connections.ErrChanged
+// where c was changed since.
+//
+// Also a connection that was registered automatically opens with manual registration
+// and the details filled in, so that nothing is registered anew by itself. Whoever
+// chooses automatic registration gets another registration in its place.
+//
+// Errors: a *NotEditableError for a connection that no flow makes.
+func Edit(env *Env, c connections.Connection) (*Session, error) {
+	flow := FlowOf(c.Kind)
+	if flow == nil || c.Location != connections.Online {
+		return nil, &NotEditableError{Name: c.Name}
+	}
+	s := NewSession(flow, env)
+	s.Load(c)
+	s.edit = &edit{was: c}
+	set := func(key, text string) { s.Answers[key] = Value{Text: text, Origin: FromUser} }
+	set(keyRegistration, byHand)
+	set(keyCredential, byKeeping)
+	if c.Registration.AppName != "" {
+		set(keyAppName, c.Registration.AppName) // so that it is found, should it be registered automatically
+	}
+	for key, v := range s.Answers {
+		if v.Text == "" {
+			delete(s.Answers, key)
+		}
+	}
+	s.edit.loaded = s.Answers.Clone()
+	s.edit.adapt(flow)
+	return s, nil
+}
+
+// NotEditableError says that the wizard cannot edit a connection: nothing but its file
+// holds it.
+type NotEditableError struct{ Name string }
+
+func (e *NotEditableError) Error() string {
+	return fmt.Sprintf("connection %s is not of a kind that the wizard makes; change its file with: c2conn edit %s --editor", e.Name, e.Name)
+}
+
+// adapt makes of the flow that creates connections the one that changes this one.
+func (e *edit) adapt(flow *Flow) {
+	flow.Title = strings.Replace(flow.Title, "new ", "edit ", 1) + " " + e.was.Name
+	flow.Verb = "edit " + shellQuote(e.was.Name)
+	flags := map[string]bool{}
+	for _, f := range EditFlags() {
+		flags[f.Key] = true
+	}
+	for i := range flow.Steps {
+		st := &flow.Steps[i]
+		for j := range st.Fields {
+			f := &st.Fields[j]
+			f.bySet = !flags[f.Key]
+			e.adaptField(f)
+		}
+		switch st.ID {
+		case "registration":
+			st.Notice = e.registrationNotice(st.Notice)
+		case ConfigurationStep:
+			st.Help = strings.TrimSuffix(st.Help, "Finish saves the connection.") +
+				"The saved connection stays as it is until Finish replaces it."
+		}
+	}
+}
+
+func (e *edit) adaptField(f *Field) {
+	lookup := f.Lookup
+	switch f.Key {
+	case keyCredential:
+		options := f.Options
+		f.Options = func(env *Env) []Option {
+			return append([]Option{{Value: byKeeping, Title: "Keep the current one", Help: e.credential()}}, options(env)...)
+		}
+	case keyAdminSecret:
+		if e.was.LegacyAdmin.Password != "" {
+			f.Help = "Leave it empty to keep the one that is saved."
+		}
+	case keyName:
+		// Its own name is not taken by another.
+		f.Lookup = func(ctx context.Context, env *Env, a Answers) (string, string, error) {
+			if name := a.Get(keyName); strings.EqualFold(name, e.was.Name) {
+				return "", name, nil
+			}
+			return lookup(ctx, env, a)
+		}
+	case keyAccount:
+		if lookup == nil {
+			return
+		}
+		f.Lookup = func(ctx context.Context, env *Env, a Answers) (string, string, error) {
+			if account := a.Get(keyAccount); strings.EqualFold(account, e.was.Account) {
+				return "", account, nil
+			}
+			return lookup(ctx, env, a)
+		}
+	}
+}
+
+// registrationNotice warns of what automatic registration means here.
+func (e *edit) registrationNotice(before func(Answers) string) func(Answers) string {
+	return func(a Answers) string {
+		if a.Get(keyRegistration) != byAuto {
+			return "Manual keeps the application, its details are filled in. Automatic registers it anew, and the connection uses the new registration."
+		}
+		text := "This registers an application and puts it in the place of the one that the connection uses now"
+		if id := e.was.Registration.ClientID; id != "" {
+			text += " (" + cmp.Or(e.was.Registration.AppName, id) + "). That one stays in Entra ID; where it has the same name you can choose to use it again"
+		}
+		if before != nil {
+			return text + ". " + before(a)
+		}
+		return text + "."
+	}
+}
+
+// credential says in a few words what the connection signs in with.
+func (e *edit) credential() string {
+	c := e.was.Credential
+	what, until := "client secret", ""
+	if c.Type == connections.TypeCertificate && len(c.Thumbprint) >= 8 {
+		what = "certificate " + c.Thumbprint[:8] + "…"
+	}
+	if !c.NotAfter.IsZero() {
+		until = ", until " + c.NotAfter.UTC().Format("2006-01-02")
+	}
+	switch c.Secret.Scheme() {
+	case connections.SchemeFile, connections.SchemeEnv, connections.SchemeExec:
+		return "Kept elsewhere: " + what + until + "."
+	}
+	return "The " + what + until + "; nothing has to be typed."
+}
+
+// EditFlags lists the fields that have flags of their own where a connection is edited
+// by a command; all others are answered by --set.
+func EditFlags() []Field {
+	var fields []Field
+	own := map[string]bool{keyThumbprint: true, keyCertFile: true, keyReference: true}
+	for _, f := range loginFields() {
+		own[f.Key] = true
+	}
+	have := map[string]bool{}
+	for _, flow := range Flows() {
+		for _, f := range flow.Fields() {
+			if (own[f.Key] || f.Input == Secret) && !have[f.Key] {
+				have[f.Key] = true
+				fields = append(fields, f)
+			}
+		}
+	}
+	return fields
+}
+
+// over lays what the answers ask for over the connection as it was: what no question
+// is about stays.
+func (e *edit) over(s *Session, asked connections.Connection) connections.Connection {
+	c := e.was
+	c.Verification = connections.Verification{}
+	c.Name, c.Location, c.Cloud, c.Account = asked.Name, asked.Location, asked.Cloud, asked.Account
+	if !strings.EqualFold(asked.Account, e.was.Account) {
+		c.AccountID = ""
+	}
+	endpoints := asked.Endpoints
+	if strings.EqualFold(asked.Cloud, e.was.Cloud) {
+		endpoints = e.was.Endpoints
+		endpoints.EWS = cmp.Or(endpoints.EWS, asked.Endpoints.EWS)
+		endpoints.SharePoint = cmp.Or(asked.Endpoints.SharePoint, endpoints.SharePoint)
+		endpoints.Admin = cmp.Or(asked.Endpoints.Admin, endpoints.Admin)
+	}
+	c.Endpoints = endpoints
+	if _, asks := s.Flow.Field(keyPermissions); asks {
+		c.Registration.Permissions = asked.Registration.Permissions
+	}
+	if _, asks := s.Flow.Field(keyLegacy); asks {
+		password := e.was.LegacyAdmin.Password
+		if c.LegacyAdmin = asked.LegacyAdmin; c.LegacyAdmin.UPN != "" {
+			c.LegacyAdmin.Password = password
+		}
+	}
+	return c
+}
+
+// sameApp tells whether c uses the registration that the connection used before.
+func (e *edit) sameApp(c connections.Connection) bool {
+	return strings.EqualFold(c.Registration.ClientID, e.was.Registration.ClientID) && strings.EqualFold(c.Cloud, e.was.Cloud)
+}
+
+// keepOn takes over what is still true of the registration and the credential that
+// the connection had.
+func (e *edit) keepOn(c *connections.Connection) {
+	was := e.was
+	if e.sameApp(*c) {
+		permissions := c.Registration.Permissions
+		mode := cmp.Or(was.Registration.Mode, c.Registration.Mode)
+		c.Registration = was.Registration
+		c.Registration.Mode, c.Registration.Permissions = mode, permissions
+		if strings.EqualFold(c.Credential.Thumbprint, was.Credential.Thumbprint) && c.Credential.Thumbprint != "" {
+			c.Credential.KeyID = was.Credential.KeyID
+		}
+	} else {
+		c.Registration.AppName, c.Registration.ObjectID = "", ""
+	}
+	if strings.EqualFold(c.Tenant.ID, was.Tenant.ID) {
+		c.Tenant = was.Tenant
+	}
+}
+
+// keptCredential loads the credential that the connection has, and leaves it where it is.
+func (s *Session) keptCredential(ctx context.Context, out *Outcome) (entra.Credential, error) {
+	was := s.edit.was
+	cred, err := entra.LoadCredential(ctx, s.Env.Store, s.Env.Personal, was)
+	if err != nil {
+		return cred, problem(s, keyCredential, err)
+	}
+	out.keep = func(context.Context) (kept, error) {
+		return kept{ref: was.Credential.Secret, password: was.Credential.Password}, nil
+	}
+	if cred.Identity == nil {
+		out.Connection.Credential.NotAfter = was.Credential.NotAfter
+		if s.edit.sameApp(out.Connection) {
+			out.Connection.Credential.KeyID = was.Credential.KeyID
+		}
+	}
+	return cred, nil
+}
+
+// replace puts conn in the place of the connection that it was made of.
+func (s *Session) replace(ctx context.Context, conn connections.Connection) (connections.Connection, error) {
+	was := s.edit.was
+	return s.Env.profiles().Update(ctx, was.ID, func(c *connections.Connection) error {
+		if !sameProfile(*c, was) {
+			return fmt.Errorf("connection %s was %w while you edited it; nothing was saved, edit it again to see how it is now", was.Name, connections.ErrChanged)
+		}
+		*c = conn
+		return nil
+	})
+}
+
+// sameProfile compares what people decide about a connection. What a verification
+// writes may change at any time, and does no harm.
+func sameProfile(a, b connections.Connection) bool {
+	bare := func(c connections.Connection) []byte {
+		c.Verification, c.AccountID, c.Registration.ObjectID = connections.Verification{}, "", ""
+		c.Tenant.Domain, c.Tenant.Name = "", ""
+		c.Updated, c.Endpoints = c.Created, connections.Endpoints{SharePoint: c.Endpoints.SharePoint, EWS: c.Endpoints.EWS}
+		data, err := json.Marshal(c)
+		if err != nil {
+			return nil // a Connection is plain data
+		}
+		return data
+	}
+	return string(bare(a)) == string(bare(b))
+}
+
+// replaced cleans up after a connection was replaced, and says what stays. Where
+// profiles are staged, the secrets of the old version are needed until they are saved.
+func (s *Session) replaced(ctx context.Context, now connections.Connection) (notes []string) {
+	was := s.edit.was
+	if s.Env.Profiles == nil {
+		if err := s.Env.Store.Release(ctx, was); err != nil {
+			notes = append(notes, "The connection is saved, but a secret that only its old version used could not be removed: "+err.Error())
+		}
+	}
+	cl, err := s.Env.Clouds.Find(was.Cloud)
+	link := func(page func(cloud.Cloud, string) string) string {
+		if err != nil || was.Registration.ClientID == "" {
+			return ""
+		}
+		return " " + page(cl, was.Registration.ClientID)
+	}
+	otherCredential := was.Credential.Type != now.Credential.Type || was.Credential.Secret != now.Credential.Secret ||
+		!strings.EqualFold(was.Credential.Thumbprint, now.Credential.Thumbprint)
+	switch {
+	case was.Registration.ClientID != "" && !s.edit.sameApp(now):
+		notes = append(notes, fmt.Sprintf("The application that the connection used before stays in Entra ID (%s). When nothing needs it any more, delete it there:%s",
+			strings.TrimSpace(was.Registration.AppName+" "+was.Registration.ClientID), link(cloud.Cloud.AppOverview)))
+	case otherCredential:
+		notes = append(notes, "The credential that the connection used before is still valid in Entra ID. When nothing needs it any more, remove it there:"+link(cloud.Cloud.AppCredentials))
+	}
+	if was.Credential.Type == connections.TypeCertificate && was.Credential.Secret.Scheme() == connections.SchemeStore && !strings.EqualFold(was.Credential.Thumbprint, now.Credential.Thumbprint) {
+		notes = append(notes, "The certificate that the connection used before stays in the personal store. To delete it, if nothing else uses it: c2conn cert delete "+was.Credential.Thumbprint)
+	}
+	return notes
+}
+
+// Change is one answer that differs from how the connection is saved.
+type Change struct {
+	Key   string `json:"key"` // as --set takes it
+	Title string `json:"title"`
+	Old   string `json:"old"` // "" where there was none, or where it is secret
+	New   string `json:"new"`
+}
+
+// Changes lists what the answers of an Edit session change, in the order of the flow.
+func (s *Session) Changes() []Change {
+	if s.edit == nil {
+		return nil
+	}
+	var list []Change
+	a := s.answersInForce()
+	for _, st := range s.Steps() {
+		for _, f := range s.Asked(st) {
+			v, old := a[f.Key], s.edit.loaded[f.Key]
+			change := Change{Key: strings.ReplaceAll(f.Key, "_", "-"), Title: f.Title, Old: old.Text, New: v.Text}
+			switch {
+			case f.Input == Secret && !v.Secret.IsZero():
+				change.New = "(given, not shown)"
+			case v.Text == old.Text, v.Origin == FromDefault && old.Text == "" && f.Input != Text:
+				continue
+			}
+			list = append(list, change)
+		}
+	}
+	return list
+}
+
+// editCommand is the command that makes the same changes again.
+func (s *Session) editCommand() string {
+	args := []string{"c2conn", s.Flow.Verb}
+	a := s.answersInForce()
+	for _, st := range s.Steps() {
+		for _, f := range s.Asked(st) {
+			v := a[f.Key]
+			switch {
+			case v.Text == s.edit.loaded[f.Key].Text && v.Secret.IsZero(), v.Origin == FromDefault && f.Key != keyCredential:
+			case f.bySet:
+				args = append(args, "--set", shellQuote(strings.ReplaceAll(f.Key, "_", "-")+"="+v.Text))
+			default:
+				args = append(args, commandArgs(f, a, s.Env)...)
+			}
+		}
+	}
+	if s.Automatic() && !s.Answers.Has(keyIfExists) {
+		args = append(args, "--set", "if-exists=use")
+	}
+	if len(args) == 2 {
+		return "c2conn verify " + shellQuote(s.edit.was.Name)
+	}
+	return strings.Join(args, " ")
+}
+
+// FillChanges answers an Edit session for a script: set by key (client_id or
+// client-id), and by the flags of EditFlags, which src gives; of the environment only
+// what an administrator signs in with is read, as variables meant for a new connection
+// must not change an old one. It returns what is unknown, wrong or not asked for.
+func (s *Session) FillChanges(set [][2]string, src Source) []Problem {
+	login := map[string]bool{}
+	for _, f := range loginFields() {
+		login[f.EnvName()] = true
+	}
+	environment := src.Getenv
+	src.Getenv = func(name string) string {
+		if login[name] {
+			return environment(name)
+		}
+		return ""
+	}
+	found := s.found(src)
+	var problems []Problem
+	for _, kv := range set {
+		key := strings.ToLower(strings.ReplaceAll(strings.TrimSpace(kv[0]), "-", "_"))
+		f, ok := s.Flow.Field(key)
+		bad := func(title string, flags []string, err error) {
+			problems = append(problems, Problem{Key: key, Title: title, Flags: flags, Err: err})
+		}
+		switch have, twice := found[key]; {
+		case !ok:
+			bad(kv[0], []string{"--set " + kv[0]}, &UnknownKeyError{Key: kv[0], Known: s.keys()})
+		case f.Input == Secret:
+			bad(f.Title, []string{"--set " + kv[0]}, fmt.Errorf("a secret is never given as a value, where other programs can read it; use %s", strings.Join(f.Flags(), " or ")))
+		case twice && have.origin != FromEnv:
+			bad(f.Title, []string{"--set " + kv[0]}, errors.New("it is given twice; give it once"))
+		default:
+			found[key] = given{field: f, text: kv[1], origin: FromFlag, from: "set " + kv[0]}
+		}
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return s.take(found)
+}
+
+// keys lists what --set takes.
+func (s *Session) keys() (keys []string) {
+	for _, f := range s.Flow.Fields() {
+		if f.Input != Secret {
+			keys = append(keys, strings.ReplaceAll(f.Key, "_", "-"))
+		}
+	}
+	return keys
+}
+
+// UnknownKeyError says that a connection of this kind has nothing of that name.
+type UnknownKeyError struct {
+	Key   string
+	Known []string
+}
+
+func (e *UnknownKeyError) Error() string {
+	return fmt.Sprintf("there is no %q; there are: %s", e.Key, strings.Join(e.Known, ", "))
+}
