@@ -206,13 +206,20 @@ func (r *Registered) usedBy(tenant string, saved []connections.Entry) {
 	}
 }
 
-var errNotOurs = errors.New("it is neither made by c2conn nor does it have one of the documented names")
+// What Delete does not do.
+var (
+	// ErrNotOurs: c2conn deletes no application of others.
+	ErrNotOurs = errors.New("it is neither made by c2conn nor does it have one of the documented names")
+	// ErrDeletedBefore: it lies in the deleted items already.
+	ErrDeletedBefore = errors.New("deleted before")
+)
 
 // Delete moves a registration, named by its client id, to the deleted items, with
 // purge it removes it for good, also one that was deleted before. Only one that
 // c2conn made or that has a documented name is touched.
 //
-// Errors: *graph.Error, with status 404 where there is none.
+// Errors: ErrNotOurs, ErrDeletedBefore (without purge); *graph.Error, with status 404
+// where there is none.
 func Delete(ctx context.Context, admin Admin, appID string, purge bool) error {
 	g := admin.Graph
 	a, err := g.ApplicationByAppID(ctx, appID)
@@ -227,7 +234,7 @@ func Delete(ctx context.Context, admin Admin, appID string, purge bool) error {
 		case i < 0:
 			return err
 		case !purge:
-			return fmt.Errorf("“%s” was deleted before and lies in the deleted items; to remove it for good: --purge", deleted[i].DisplayName)
+			return fmt.Errorf("“%s” was %w and lies in the deleted items; to remove it for good: --purge", deleted[i].DisplayName, ErrDeletedBefore)
 		}
 		a, err = deleted[i], nil
 	}
@@ -235,7 +242,7 @@ func Delete(ctx context.Context, admin Admin, appID string, purge bool) error {
 		return err
 	}
 	if r := registered(a); !r.Ours && r.Kind == "" {
-		return fmt.Errorf("“%s” (client id %s) is not deleted by c2conn: %w", a.DisplayName, a.AppID, errNotOurs)
+		return fmt.Errorf("“%s” (client id %s) is not deleted by c2conn: %w", a.DisplayName, a.AppID, ErrNotOurs)
 	}
 	principal := ""
 	if !gone && purge {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -202,7 +203,12 @@ func (a *app) exitProblems(e *wizard.ProblemsError, facts advice.Facts) int {
 		fmt.Fprintf(&b, "  %s  %s\n", line, text)
 		next = append(next, line+" "+clean(firstLine(text)))
 	}
-	b.WriteString("Each can also be given by its variable, C2CONN_ and the flag's name in capitals.\n")
+	bySet := func(p wizard.Problem) bool {
+		return slices.ContainsFunc(p.Flags, func(f string) bool { return strings.HasPrefix(f, "--set ") })
+	}
+	if !slices.ContainsFunc(e.Problems, bySet) { // an edit takes no variables
+		b.WriteString("Each can also be given by its variable, C2CONN_ and the flag's name in capitals.\n")
+	}
 	a.errorf("%s", b.String())
 	a.jsonError("usage", &advice.Advice{What: plural(len(e.Problems), "answer is missing or wrong", "answers are missing or wrong"),
 		Why: "Nothing is asked where standard input is no terminal, or with --no-input.", Next: next, Codes: []string{}})

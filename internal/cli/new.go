@@ -35,15 +35,7 @@ func newFlow(a *app, k kindText) *cobra.Command {
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.flag = givenFlags(cmd)
-			err := o.run(cmd.Context())
-			var half *wizard.HalfwayError
-			switch {
-			case isCancelled(err) && errors.As(err, &half):
-				return &stoppedError{err: err, state: o.leftBehind(half)}
-			case isCancelled(err):
-				return &stoppedError{err: err, state: "Nothing was saved."}
-			}
-			return err
+			return o.stopped(o.run(cmd.Context()))
 		},
 	}
 	for _, f := range flow.Fields() {
@@ -118,6 +110,18 @@ type newOptions struct {
 	parallel       int
 	timeout        time.Duration
 	registrationOptions
+}
+
+// stopped adds to the error of a cancelled run what it leaves behind.
+func (o *newOptions) stopped(err error) error {
+	var half *wizard.HalfwayError
+	switch {
+	case isCancelled(err) && errors.As(err, &half):
+		return &stoppedError{err: err, state: o.leftBehind(half)}
+	case isCancelled(err):
+		return &stoppedError{err: err, state: "Nothing was saved."}
+	}
+	return err
 }
 
 func (o *newOptions) run(ctx context.Context) error {

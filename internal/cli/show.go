@@ -27,7 +27,7 @@ func newShow(a *app) *cobra.Command {
 				return err
 			}
 			return a.print(printable{
-				value: answerJSON{Connection: c, Verified: c.Verification.State == connections.StateVerified, Saved: true, Checks: savedChecks(c), Command: a.newCommand(c)},
+				value: a.savedAnswer(c),
 				name:  c.Name,
 				table: func() string { return connectionTable(c, a.Clock.Now()) },
 			})
