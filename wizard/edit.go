@@ -84,7 +84,7 @@ func (e *edit) adapt(flow *Flow) {
 		}
 		switch st.ID {
 		case "registration":
-			st.Notice = e.registrationNotice(st.Notice)
+			st.Notice = e.registrationNotice
 		case ConfigurationStep:
 			st.Help = strings.TrimSuffix(st.Help, "Finish saves the connection.") +
 				"The saved connection stays as it is until Finish replaces it."
@@ -125,21 +125,16 @@ func (e *edit) adaptField(f *Field) {
 	}
 }
 
-// registrationNotice warns of what automatic registration means here.
-func (e *edit) registrationNotice(before func(Answers) string) func(Answers) string {
-	return func(a Answers) string {
-		if a.Get(keyRegistration) != byAuto {
-			return "Manual keeps the application, its details are filled in. Automatic registers it anew, and the connection uses the new registration."
-		}
-		text := "This registers an application and puts it in the place of the one that the connection uses now"
-		if id := e.was.Registration.ClientID; id != "" {
-			text += " (" + cmp.Or(e.was.Registration.AppName, id) + "). That one stays in Entra ID; where it has the same name you can choose to use it again"
-		}
-		if before != nil {
-			return text + ". " + before(a)
-		}
-		return text + "."
+// registrationNotice says what automatic registration means for the connection.
+func (e *edit) registrationNotice(a Answers) string {
+	if a.Get(keyRegistration) != byAuto {
+		return "Manual keeps the application; its details are filled in. Automatic puts another registration in its place."
 	}
+	text := "An application is registered, and the connection uses it from then on."
+	if id := e.was.Registration.ClientID; id != "" {
+		text += " The one that it uses now (" + cmp.Or(e.was.Registration.AppName, id) + ") stays in Entra ID; if the name is the same, you can choose to use it again, with a new credential."
+	}
+	return text + " It takes the role Global Administrator, or Privileged Role Administrator where users may register applications."
 }
 
 // credential says in a few words what the connection signs in with.
@@ -333,7 +328,7 @@ func (s *Session) Changes() []Change {
 			switch {
 			case f.Input == Secret && !v.Secret.IsZero():
 				change.New = "(given, not shown)"
-			case v.Text == old.Text, v.Origin == FromDefault && old.Text == "" && f.Input != Text:
+			case v.Text == old.Text, v.Origin == FromDefault && old.Text == "":
 				continue
 			}
 			list = append(list, change)
