@@ -3,6 +3,7 @@ package connections
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -85,9 +86,9 @@ func (s *Store) mayBeTarget(path string) bool {
 // checkTarget refuses a second migration target for one mailbox. Only where c
 // becomes such a target, or changes its mailbox, the others are looked at: neither a
 // double made by hand nor the id that a verification fills in must keep the
-// verification from being saved. was is the zero Connection for a new one. The caller
-// holds the lock.
-func (s *Store) checkTarget(ctx context.Context, was, c Connection) error {
+// verification from being saved. was is the zero Connection for a new one; file is the
+// one that c replaces, damaged or not, "" for a new one. The caller holds the lock.
+func (s *Store) checkTarget(ctx context.Context, was, c Connection, file string) error {
 	if c.Kind != MigrationTarget || was.Kind == MigrationTarget && !movesMailbox(was, c) {
 		return nil
 	}
@@ -95,6 +96,7 @@ func (s *Store) checkTarget(ctx context.Context, was, c Connection) error {
 	if err != nil {
 		return err
 	}
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return filepath.Base(e.Path) == file })
 	other, taken, err := s.targetOf(entries, c)
 	if taken {
 		err = &AccountTakenError{Account: c.Account, By: other.Name}
