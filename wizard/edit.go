@@ -284,6 +284,9 @@ func (s *Session) replaced(ctx context.Context, now connections.Connection) (not
 			notes = append(notes, "The connection is saved, but a secret that only its old version used could not be removed: "+err.Error())
 		}
 	}
+	if was.Fleet != "" {
+		notes = append(notes, fmt.Sprintf("The file of the fleet %s describes this connection. Change it there too: otherwise the next apply of that file changes it back.", was.Fleet))
+	}
 	cl, err := s.Env.Clouds.Find(was.Cloud)
 	link := func(page func(cloud.Cloud, string) string) string {
 		if err != nil || was.Registration.ClientID == "" {
