@@ -62,7 +62,7 @@ func (s *Store) Add(ctx context.Context, c Connection) (Connection, error) {
 			return Connection{}, err
 		}
 	}
-	if err := s.checkTarget(ctx, Connection{}, c, ""); err != nil {
+	if err := s.checkTarget(ctx, Connection{}, c); err != nil {
 		return Connection{}, err
 	}
 	file := fileName(c.Name)
@@ -142,7 +142,7 @@ func (s *Store) Update(ctx context.Context, nameOrID string, change func(*Connec
 			return Connection{}, err
 		}
 	}
-	if err := s.checkTarget(ctx, was, c, file); err != nil {
+	if err := s.checkTarget(ctx, was, c); err != nil {
 		return Connection{}, err
 	}
 	info, err := s.write(c.ID, old, to, data)
