@@ -138,9 +138,8 @@ func (o *envOptions) credential(cmd *cobra.Command, a *app, h *handedOut) ([]han
 		path, err := a.writePrivate(o.certPath, pem, o.force)
 		return []handout.Variable{{Name: handout.CertificatePath, Value: path}}, err
 	case c.Secret.Scheme() != connections.SchemeFile:
-		return nil, refuse("the certificate of %s is not in a file of its own, and libraries read it from one.\n"+
-			"  c2conn exec %s -- COMMAND   gives a command a file that is gone afterwards\n"+
-			"  --cert-path FILE   writes one that stays, with the private key, for you alone", h.conn.Name, h.conn.Name)
+		return nil, refuse("the certificate of %s is not in a file of its own, and libraries read it from one. Give it to one command, in a file that is gone afterwards: "+
+			"c2conn exec %s -- COMMAND. Or write a file that stays, with the private key, for you alone: --cert-path FILE", h.conn.Name, h.conn.Name)
 	}
 	list := []handout.Variable{{Name: handout.CertificatePath, Value: c.Secret.Value()}}
 	if c.Password == "" {
