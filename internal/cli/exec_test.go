@@ -22,30 +22,8 @@ import (
 
 	"github.com/creack/pty"
 
-	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/sim"
 )
-
-// saved puts two connections into the store: "it" with a certificate, "secret" with a
-// client secret, kept elsewhere.
-func (x *tenant) saved() {
-	x.t.Helper()
-	store, err := connections.Open(connections.Options{Dir: x.env["C2CONN_HOME"]})
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	for name, credential := range map[string]connections.Credential{
-		"it":     {Type: connections.TypeCertificate, Secret: connections.Ref("file:" + x.env["CERT"]), Password: connections.Ref("file:" + x.env["PASS"])},
-		"secret": {Type: connections.TypeClientSecret, Secret: connections.Ref("file:" + x.env["SECRET"])},
-	} {
-		_, err := store.Add(x.t.Context(), connections.Connection{Name: name, Kind: connections.Exchange, Location: connections.Online, Cloud: "sim", Account: x.world.Mailbox,
-			Tenant: connections.Tenant{ID: x.world.TenantID}, Registration: connections.Registration{Mode: connections.ModeManual, ClientID: x.world.ClientID},
-			Credential: credential, Verification: connections.Verification{State: connections.StateUnverified}})
-		if err != nil {
-			x.t.Fatal(err)
-		}
-	}
-}
 
 // running is `c2conn exec` in a process group of its own, whose command has told its
 // number and where the certificate is.
@@ -54,6 +32,7 @@ type running struct {
 	cmd   *exec.Cmd
 	child int
 	file  string
+	input *os.File
 	out   *bufio.Reader
 	errs  string // file of standard error
 	done  chan struct{}
@@ -87,14 +66,19 @@ func (x *tenant) execute(t *testing.T, script string, change func(*exec.Cmd)) *r
 	}
 	defer errs.Close()
 	r.errs = errs.Name()
-	cmd.Stdout, cmd.Stderr = write, errs
+	in, input, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.input = input
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, write, errs
 	if change != nil {
 		change(cmd)
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	_ = write.Close()
+	_, _ = in.Close(), write.Close()
 	r.out = bufio.NewReader(read)
 	go func() {
 		_ = cmd.Wait()
@@ -107,7 +91,7 @@ func (x *tenant) execute(t *testing.T, script string, change func(*exec.Cmd)) *r
 	t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		<-r.done
-		_ = read.Close()
+		_, _ = read.Close(), input.Close()
 	})
 	line, err := r.out.ReadString('\n')
 	if _, e := fmt.Sscan(line, &r.child, &r.file); err != nil || e != nil {
@@ -198,7 +182,7 @@ func TestExecLeavesNothing(t *testing.T) {
 		end          func(*running)
 		code         int
 	}{
-		{"it ends by itself", "exit 7", func(*running) {}, 7},
+		{"it ends by itself", "read x; exit 7", func(r *running) { _ = r.input.Close() }, 7},
 		{"kill -9 c2conn", wait, func(r *running) { send(t, r.cmd.Process.Pid, syscall.SIGKILL) }, -9},
 		{"kill -9 the command", wait, func(r *running) { send(t, r.child, syscall.SIGKILL) }, 137},
 		{"kill -9 both", wait, func(r *running) { send(t, -r.cmd.Process.Pid, syscall.SIGKILL) }, -9},
@@ -256,7 +240,8 @@ func TestExecSweepsWhatAPowerCutLeft(t *testing.T) {
 	if _, err := os.Stat(first.file); err != nil {
 		t.Fatalf("nobody could have removed it: %v", err)
 	}
-	third := x.execute(t, "exit 0", nil)
+	third := x.execute(t, "read x; exit 0", nil)
+	_ = third.input.Close()
 	third.wantCode(0)
 	first.wantGone()
 	if _, err := os.Stat(other.file); err != nil {

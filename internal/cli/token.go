@@ -62,6 +62,9 @@ tenant), an https URL, or the api:// id of an application.`,
 			if err != nil {
 				return err
 			}
+			if h.credential.Identity == nil && h.cloud.SharePointHost(scope) {
+				a.errorf("SharePoint refuses every call with a token that was got by a client secret (“Unsupported app only token”); use a connection with a certificate.\n")
+			}
 			raw, left := string(t.Raw.Reveal()), t.ExpiresOn.Sub(a.Clock.Now())
 			if a.OutTerminal {
 				a.errorf("Valid for %d min. It is a secret: whoever has it acts as the application until then.\n", int(left.Minutes()))
