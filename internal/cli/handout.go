@@ -81,7 +81,7 @@ func (h *handedOut) variables() []handout.Variable {
 	}
 	// Not C2CONN_ACCOUNT and the like: these answer the questions of `c2conn new`.
 	for _, fact := range [][2]string{
-		{"NAME", c.Name}, {"KIND", string(c.Kind)}, {"ACCOUNT", c.Account}, {"GRAPH_URL", h.cloud.GraphBase()},
+		{"NAME", c.Name}, {"KIND", string(c.Kind)}, {"ACCOUNT", c.Account}, {"DOMAIN", c.Tenant.Domain}, {"GRAPH_URL", h.cloud.GraphBase()},
 		{"EWS_URL", ews}, {"SHAREPOINT_URL", site}, {"SHAREPOINT_ADMIN_URL", admin},
 	} {
 		if fact[1] != "" {
