@@ -37,7 +37,7 @@ type execOptions struct {
 func newExec(a *app) *cobra.Command {
 	var o execOptions
 	cmd := &cobra.Command{
-		Use: "exec NAME -- COMMAND [ARGUMENT]…", Short: "Run a command with a connection's credential", GroupID: groupUse,
+		Use: "exec NAME [flags] -- COMMAND [ARGUMENT]…", DisableFlagsInUseLine: true, Short: "Run a command with a connection's credential", GroupID: groupUse,
 		Long: `Runs a command that finds the connection's credential in its environment, in the
 variables that Azure's libraries read: AZURE_TENANT_ID, AZURE_CLIENT_ID and
 AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH, AZURE_AUTHORITY_HOST outside the
