@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/atomicfile"
+	"github.com/c2conn/c2conn/internal/certs"
 	"github.com/c2conn/c2conn/internal/handout"
 )
 
@@ -141,20 +143,35 @@ func (o *envOptions) credential(cmd *cobra.Command, a *app, h *handedOut) ([]han
 		return nil, refuse("the certificate of %s is not in a file of its own, and libraries read it from one. Give it to one command, in a file that is gone afterwards: "+
 			"c2conn exec %s -- COMMAND. Or write a file that stays, with the private key, for you alone: --cert-path FILE", h.conn.Name, h.conn.Name)
 	}
-	list := []handout.Variable{{Name: handout.CertificatePath, Value: c.Secret.Value()}}
-	if c.Password == "" {
-		return list, nil
-	}
+	return a.fileAsItLies(cmd.Context(), h)
+}
+
+// fileAsItLies names the certificate's file that the connection refers to.
+func (a *app) fileAsItLies(ctx context.Context, h *handedOut) ([]handout.Variable, error) {
+	c := h.conn.Credential
 	store, err := a.store()
 	if err != nil {
 		return nil, err
 	}
-	password, err := store.Secret(cmd.Context(), c.Password)
+	list, password := []handout.Variable{{Name: handout.CertificatePath, Value: c.Secret.Value()}}, ""
+	if c.Password != "" {
+		secret, err := store.Secret(ctx, c.Password)
+		if err != nil {
+			return nil, a.about(h, err)
+		}
+		password = strings.TrimRight(string(secret.Reveal()), "\r\n") // as it is read to open the file
+		list = append(list, handout.Variable{Name: handout.CertificatePassword, Value: password, Secret: true})
+	}
+	data, err := store.SecretBytes(ctx, c.Secret)
 	if err != nil {
 		return nil, a.about(h, err)
 	}
-	value := strings.TrimRight(string(password.Reveal()), "\r\n") // as it is read to open the file
-	return append(list, handout.Variable{Name: handout.CertificatePassword, Value: value, Secret: true}), nil
+	var several *certs.SeveralError
+	if _, err := certs.Parse(data.Reveal(), password); errors.As(err, &several) {
+		return nil, refuse("%s holds several certificates, and libraries take the first, not the one of %s. Give that one to a command: c2conn exec %s -- COMMAND. Or write it to a file of its own: --cert-path FILE",
+			clean(c.Secret.Value()), h.conn.Name, h.conn.Name)
+	}
+	return list, nil
 }
 
 // writePrivate writes a file that only this user can read, and returns its whole path.

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"crypto/rand"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/certs"
 	"github.com/c2conn/c2conn/internal/cli"
+	"github.com/c2conn/c2conn/internal/sim"
 )
 
 // saved puts two connections into the store: "it" with a certificate, "secret" with a
@@ -64,5 +67,58 @@ func TestSecretsOnATerminal(t *testing.T) {
 	}
 	if out, _ = run("env", "secret", "--show-secrets"); !strings.Contains(out, "export AZURE_CLIENT_SECRET='"+x.world.Secret+"'") {
 		t.Errorf("with --show-secrets: %s", out)
+	}
+}
+
+// Libraries take the first certificate of a file, whichever the connection means.
+func TestEnvOfAFileWithSeveralCertificates(t *testing.T) {
+	t.Parallel()
+	x := newTenant(t)
+	x.saved()
+	mine, err := certs.Parse(x.world.PFX, sim.PFXPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := certs.Generate(nil, x.clock.Now(), certs.NewOptions{CommonName: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := other.PEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := mine.PEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "both.pem")
+	if err := os.WriteFile(file, append(first.Reveal(), second.Reveal()...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store, err := connections.Open(connections.Options{Dir: x.env["C2CONN_HOME"]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = store.Update(t.Context(), "it", func(c *connections.Connection) error {
+		c.Credential = connections.Credential{Type: connections.TypeCertificate, Secret: connections.Ref("file:" + file), Thumbprint: string(mine.Thumbprint())}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := x.run(t.Context(), "env", "it")
+	if code != 1 || out != "" || !strings.Contains(errs, "holds several certificates") {
+		t.Errorf("exit code %d\n%s\n%s", code, out, errs)
+	}
+	alone := filepath.Join(t.TempDir(), "alone.pem")
+	if code, _, errs = x.run(t.Context(), "env", "it", "--cert-path", alone); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, errs)
+	}
+	data, err := os.ReadFile(alone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := certs.Parse(data, ""); err != nil || got.Thumbprint() != mine.Thumbprint() {
+		t.Errorf("%v, %v", got, err)
 	}
 }
