@@ -54,6 +54,12 @@ func (x *tenant) execute(t *testing.T, script string, change func(*exec.Cmd)) *r
 	t.Helper()
 	cmd := x.program("exec", "it", "--", "sh", "-c", `trap 'exit 3' USR1; echo $$ "$AZURE_CLIENT_CERTIFICATE_PATH"; `+script)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// A place of its own: else another run sweeps what this one leaves.
+	place := filepath.Join(t.TempDir(), "runtime")
+	if err := os.Mkdir(place, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR="+place)
 	r := &running{t: t, cmd: cmd, done: make(chan struct{})}
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -228,7 +234,8 @@ func TestExecSweepsWhatAPowerCutLeft(t *testing.T) {
 	t.Parallel()
 	x := newTenant(t)
 	x.saved()
-	first, other := x.execute(t, "exec sleep 100", nil), x.execute(t, "exec sleep 100", nil)
+	together := func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR=") }
+	first, other := x.execute(t, "exec sleep 100", together), x.execute(t, "exec sleep 100", together)
 	if first.file == other.file {
 		t.Fatal("two runs share a file")
 	}
@@ -240,7 +247,7 @@ func TestExecSweepsWhatAPowerCutLeft(t *testing.T) {
 	if _, err := os.Stat(first.file); err != nil {
 		t.Fatalf("nobody could have removed it: %v", err)
 	}
-	third := x.execute(t, "read x; exit 0", nil)
+	third := x.execute(t, "read x; exit 0", together)
 	_ = third.input.Close()
 	third.wantCode(0)
 	first.wantGone()
