@@ -58,6 +58,8 @@ policy · 130 cancelled`,
 		root.AddCommand(newList(a))
 	case len(args) > 0 && args[0] == "version":
 		root.AddCommand(newVersion(a))
+	case len(args) > 0 && args[0] == watchCommand:
+		root.AddCommand(newWatch(a))
 	default:
 		root.AddCommand(
 			newNew(a),
@@ -71,6 +73,9 @@ policy · 130 cancelled`,
 			newApp(a),
 			newCert(a),
 			newCloud(a),
+			newToken(a),
+			newEnv(a),
+			newExec(a),
 			newVersion(a),
 		)
 	}
