@@ -74,7 +74,7 @@ func (a *app) printEnding(entries []connections.Entry, within time.Duration) err
 		}
 	}
 	soon, unknown := ending(usable, now, within)
-	err := a.printList(kept)
+	err := a.printList(kept, "")
 	p := period(within)
 	if len(soon) == 0 && a.output == "table" {
 		a.errorf("No credential is known to end within %s.\n", &p)

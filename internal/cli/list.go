@@ -37,7 +37,7 @@ often; the end of a client secret is known only where c2conn made it.`,
 			if cmd.Flags().Changed(expiresWithin) {
 				return a.printEnding(entries, time.Duration(within))
 			}
-			return a.printList(entries)
+			return a.printList(entries, "No connections yet. Create one: c2conn new exchange\n")
 		},
 	}
 	addExpiresWithin(cmd, &within, "list only what ends within this time, for example 30d; exit code 5 where there is any")
@@ -54,7 +54,8 @@ type problemJSON struct {
 	Error string `json:"error"`
 }
 
-func (a *app) printList(entries []connections.Entry) error {
+// printList prints connections, and in the form of a table a sentence where there is none.
+func (a *app) printList(entries []connections.Entry, none string) error {
 	doc := listJSON{Connections: make([]*connections.Connection, 0, len(entries))}
 	names := make([]string, 0, len(entries))
 	for i := range entries {
@@ -68,7 +69,7 @@ func (a *app) printList(entries []connections.Entry) error {
 	}
 	err := a.print(printable{value: doc, name: strings.Join(names, "\n"), table: func() string {
 		if len(doc.Connections) == 0 && len(doc.Problems) == 0 {
-			return "No connections yet. Create one: c2conn new exchange\n"
+			return none
 		}
 		return listTable(doc.Connections, a.Clock.Now())
 	}})
