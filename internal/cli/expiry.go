@@ -79,7 +79,7 @@ func (a *app) printEnding(entries []connections.Entry, within time.Duration) err
 	if len(soon) == 0 && a.output == "table" {
 		a.errorf("No credential is known to end within %s.\n", &p)
 	}
-	if len(unknown) > 0 {
+	if len(unknown) > 0 && a.output == "table" {
 		a.errorf("! The end of %s is not known: %s. Look in the Entra admin centre › App registrations › Certificates & secrets.\n", plural(len(unknown), "client secret", "client secrets"), someNames(unknown))
 	}
 	if len(soon) > 0 {

@@ -22,7 +22,7 @@ func page(r Report) string {
 	b.markup(`<link rel="icon" href="data:,"><style>` + style + `</style></head><body><header>c2conn · connection report</header><main>`)
 	b.markup(`<h1><span class="` + tone(r.worst()) + `" aria-hidden="true">` + markup(r.worst().sign()) + `</span> `)
 	b.tag("", r.headline(), "</h1>")
-	b.tag(`<p class="soft">`, "Verified until "+stamp(r.At)+" by c2conn "+clean(r.Version), "</p>")
+	b.tag(`<p class="soft">`, "Verified "+stamp(r.At)+" by c2conn "+clean(r.Version), "</p>")
 	b.overview(r)
 	if len(r.Problems) > 0 {
 		b.markup(`<section aria-labelledby="damaged"><h2 id="damaged">Damaged files</h2><ul>`)
@@ -141,7 +141,9 @@ func (b *document) connection(r Report, c Connection, i int) {
 	p := c.Profile
 	end := ""
 	if t := p.Credential.NotAfter; !t.IsZero() {
-		end = t.UTC().Format(time.DateOnly) + ", " + c.expiry(r.At)
+		if end = c.expiry(r.At); t.After(r.At) {
+			end = t.UTC().Format(time.DateOnly) + ", " + end
+		}
 	} else if p.Credential.Type != connections.TypePassword {
 		end = "unknown: the portal shows the end of the " + strings.ReplaceAll(p.Credential.Type, "-", " ")
 	}
@@ -188,8 +190,8 @@ func (b *document) checks(list []task.Result) {
 		b.tag(`</td><td class="took wide">`, took(r.Duration), "</td></tr>")
 	}
 	b.markup("</tbody></table>")
-	for _, r := range list {
-		if _, _, l := statusWord(r.Status); l != good && r.Advice != nil {
+	for i, r := range list {
+		if _, _, l := statusWord(r.Status); l != good && r.Advice != nil && !told(list[:i], r.Advice) {
 			b.advice(r.Advice, l, clean(r.Title)+": ")
 		}
 	}

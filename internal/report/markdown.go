@@ -45,13 +45,17 @@ func (c Connection) section(b *strings.Builder, r Report) {
 	if c.Error != nil {
 		counsel(b, c.Error)
 	}
-	for _, check := range c.Checks {
+	for i, check := range c.Checks {
 		if check.Status != task.Fail && check.Status != task.Warn {
 			continue
 		}
 		sign, word, _ := statusWord(check.Status)
 		fmt.Fprintf(b, "**%s %s** (%s): %s\n\n", sign, plain(check.Title), word, plain(check.Finding))
-		if check.Advice != nil {
+		switch {
+		case check.Advice == nil:
+		case told(c.Checks[:i], check.Advice):
+			b.WriteString("As above.\n\n")
+		default:
 			counsel(b, check.Advice)
 		}
 	}

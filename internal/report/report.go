@@ -214,6 +214,13 @@ func statusWord(s task.Status) (sign, word string, l level) {
 	return "–", "skipped", good
 }
 
+// told reports whether one of the checks before gives the same advice.
+func told(before []task.Result, a *advice.Advice) bool {
+	return slices.ContainsFunc(before, func(r task.Result) bool {
+		return r.Advice != nil && (r.Status == task.Fail || r.Status == task.Warn) && r.Advice.What == a.What && slices.Equal(r.Advice.Next, a.Next)
+	})
+}
+
 // command returns the command of a step to copy, as c2conn marks them.
 func command(step string) (string, bool) {
 	for _, prompt := range []string{"$ ", "PS> "} {
