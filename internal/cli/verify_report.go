@@ -64,8 +64,8 @@ func (o *reporting) read(cmd *cobra.Command, fix bool) error {
 		if err != nil {
 			return err
 		}
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			path = real // the link stays one
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			path = target // the link stays one
 		}
 		switch info, err := os.Stat(path); {
 		case err == nil && !info.Mode().IsRegular():
