@@ -64,7 +64,7 @@ fuzz:
 
 # Rewrites the golden screens and texts; look at the difference before committing it.
 golden:
-	go test ./wizard/ ./internal/cli/ ./internal/advice/ ./registration/ -update
+	go test ./wizard/ ./internal/cli/ ./internal/advice/ ./internal/report/ ./registration/ -update
 
 clean:
 	rm -rf bin dist

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/entra"
+	"github.com/c2conn/c2conn/internal/report"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/verify"
 )
@@ -22,11 +22,17 @@ func newVerify(a *app) *cobra.Command {
 	var all bool
 	var timeout time.Duration
 	fix := &fixOptions{app: a}
+	out := &reporting{app: a}
 	cmd := &cobra.Command{
-		Use: "verify [NAME…]", Short: "Check that saved connections really work", GroupID: groupConnect,
+		Annotations: map[string]string{reports: "yes"},
+		Use:         "verify [NAME…]", Short: "Check that saved connections really work", GroupID: groupConnect,
 		Long: `Runs every check of the connection against the tenant and keeps the result in the
 profile. Nothing in the tenant is changed. With several connections the exit code
 is that of the failures when they are all of one kind, else 5.
+
+--output also offers the forms of a report: junit, markdown, html and prometheus.
+--report writes one to a file, and may be given again. With --expires-within, a
+certificate or client secret that ends within that time is a failed check.
 
 --fix looks at the registration as well, as an administrator who signs in: which
 permissions lack consent, which are superfluous and what each would allow, whether
@@ -34,6 +40,7 @@ the certificate is registered. After showing the changes it adds what is missing
 verifies. It removes nothing.`,
 		Example: `  c2conn verify contoso-exchange
   c2conn verify --all --output json
+  c2conn verify --all --expires-within 30d --report html=report.html --report junit=report.xml
   c2conn verify contoso-exchange --fix
   c2conn verify contoso-exchange --fix --dry-run --login device-code
   c2conn verify contoso-exchange --fix --yes --access-token-stdin < token`,
@@ -48,6 +55,9 @@ verifies. It removes nothing.`,
 			if timeout <= 0 {
 				return &usageError{err: errors.New("--timeout must be more than 0"), command: cmd.CommandPath()}
 			}
+			if err := out.read(cmd, fix.fix); err != nil {
+				return &usageError{err: err, command: cmd.CommandPath()}
+			}
 			if fix.fix {
 				c, err := a.connection(cmd.Context(), args[0])
 				if err != nil {
@@ -58,7 +68,7 @@ verifies. It removes nothing.`,
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
 			if all {
-				return a.verifyAll(ctx)
+				return a.verifyAll(ctx, out)
 			}
 			var list []connections.Connection
 			for _, name := range args {
@@ -71,9 +81,9 @@ verifies. It removes nothing.`,
 				}
 			}
 			if len(list) == 1 {
-				return a.verifyOne(ctx, list[0])
+				return a.verifyOne(ctx, list[0], out)
 			}
-			return a.verifyMany(ctx, list, nil)
+			return a.verifyMany(ctx, list, nil, out)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "check every saved connection")
@@ -82,6 +92,7 @@ verifies. It removes nothing.`,
 	cmd.Flags().BoolVar(&fix.dryRun, "dry-run", false, "with --fix: show what is missing and what would be changed, and change nothing")
 	cmd.Flags().BoolVarP(&fix.yes, "yes", "y", false, "with --fix: do not ask")
 	fix.signIn = addSignInFlags(cmd)
+	out.addFlags(cmd)
 	return cmd
 }
 
@@ -92,6 +103,7 @@ type verified struct {
 	command string
 	err     error
 	gone    bool // deleted while it was verified
+	ending  bool // its credential ends sooner than --expires-within allows
 }
 
 // check verifies a saved connection and keeps the result in its profile.
@@ -204,27 +216,43 @@ func (v verified) class() advice.Class {
 		return advice.ClassNone
 	case v.err != nil:
 		return advice.ClassOf(v.err)
-	case v.report.State == connections.StateVerified:
-		return advice.ClassNone
 	}
-	return v.report.Class
+	class := v.report.Class
+	if v.report.State == connections.StateVerified {
+		class = advice.ClassNone
+	}
+	if v.ending && (class == advice.ClassNone || class == advice.ClassPolicy) { // no policy alone any more
+		class = advice.ClassCheck
+	}
+	return class
 }
 
-func (a *app) verifyOne(ctx context.Context, c connections.Connection) error {
-	v := a.check(ctx, c, a.progressLines())
-	if v.err != nil {
+func (a *app) verifyOne(ctx context.Context, c connections.Connection, out *reporting) error {
+	listen := a.progressLines()
+	v := out.expiry(a.check(ctx, c, listen), listen)
+	if isCancelled(v.err) {
 		return v.err
 	}
-	return a.sayVerified(v)
+	written := out.write(a.printableOne(v))
+	if v.err != nil {
+		if slices.Contains(report.Forms(), a.output) {
+			written = errors.Join(written, a.print(a.printableOne(v)))
+		}
+		if written == nil {
+			return v.err
+		}
+		return errors.Join(v.err, written)
+	}
+	if err := a.sayVerified(v); err != nil && written == nil {
+		return err
+	}
+	return written
 }
 
 // sayVerified prints the outcome of one verification; its class is the exit code.
 func (a *app) sayVerified(v verified) error {
 	a.adviceLines(v.report.Results)
-	err := a.print(printable{value: a.answer(v), name: v.conn.Name, table: func() string {
-		return fmt.Sprintf("%s  %s\n", v.conn.Name, stateText(v.conn.Verification, a.Clock.Now()))
-	}})
-	if err != nil {
+	if err := a.print(a.printableOne(v)); err != nil {
 		return err
 	}
 	if c := v.class(); c != advice.ClassNone {

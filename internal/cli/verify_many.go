@@ -10,6 +10,7 @@ import (
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/report"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/verify"
 )
@@ -17,7 +18,7 @@ import (
 // sideBySide is how many connections are verified at the same time.
 const sideBySide = 8
 
-func (a *app) verifyAll(ctx context.Context) error {
+func (a *app) verifyAll(ctx context.Context, out *reporting) error {
 	store, err := a.store()
 	if err != nil {
 		return err
@@ -35,7 +36,7 @@ func (a *app) verifyAll(ctx context.Context) error {
 		}
 		list = append(list, e.Connection)
 	}
-	return a.verifyMany(ctx, list, problems)
+	return a.verifyMany(ctx, list, problems, out)
 }
 
 type verifyManyJSON struct {
@@ -51,7 +52,7 @@ type failedJSON struct {
 }
 
 // verifyMany checks connections side by side; a line each as they end.
-func (a *app) verifyMany(ctx context.Context, list []connections.Connection, problems []problemJSON) error {
+func (a *app) verifyMany(ctx context.Context, list []connections.Connection, problems []problemJSON, out *reporting) error {
 	results := make([]verified, len(list))
 	slots := make(chan struct{}, sideBySide)
 	var wg sync.WaitGroup
@@ -76,6 +77,7 @@ func (a *app) verifyMany(ctx context.Context, list []connections.Connection, pro
 					a.errorf("  … %s, %s: %s\n", c.Name, e.Title, clean(e.Text))
 				}
 			})
+			v = out.expiry(v, nil)
 			results[i] = v
 			a.errorf("%s\n", a.oneLine(v))
 		})
@@ -84,11 +86,19 @@ func (a *app) verifyMany(ctx context.Context, list []connections.Connection, pro
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return &stoppedError{err: ctx.Err(), state: "The results printed above are saved."}
 	}
-	if err := a.printMany(results, problems); err != nil {
+	p := a.printableMany(results, problems)
+	written := out.write(p)
+	if err := a.print(p); err != nil {
 		return err
+	}
+	if a.output == "table" {
+		a.sayEnding(profiles(results), connections.ExpirySoon)
 	}
 	for _, p := range problems {
 		a.errorf("✗ %s\n", p.Error)
+	}
+	if written != nil {
+		return written
 	}
 	if class := together(results, len(problems) > 0); class != advice.ClassNone {
 		return &verdict{class: class}
@@ -132,7 +142,7 @@ func (a *app) adviceOf(err error) *advice.Advice {
 	return &advice.Advice{What: clean(err.Error()), Codes: []string{}}
 }
 
-func (a *app) printMany(results []verified, problems []problemJSON) error {
+func (a *app) printableMany(results []verified, problems []problemJSON) printable {
 	doc := verifyManyJSON{Connections: []any{}, Problems: problems}
 	var names []string
 	var list []*connections.Connection
@@ -150,12 +160,12 @@ func (a *app) printMany(results []verified, problems []problemJSON) error {
 			names = append(names, v.conn.Name)
 		}
 	}
-	return a.print(printable{value: doc, name: strings.Join(names, "\n"), table: func() string {
+	return printable{value: doc, name: strings.Join(names, "\n"), table: func() string {
 		if len(list) == 0 {
 			return "No connections to verify.\n"
 		}
 		return listTable(list, a.Clock.Now())
-	}})
+	}, report: func() report.Report { return a.reportOf(results, problems) }}
 }
 
 // together is the exit code for several connections: the one class that all
