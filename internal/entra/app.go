@@ -41,6 +41,7 @@ type AppOptions struct {
 	// WithoutCAE asks for tokens that are not withdrawn early, for callers that
 	// cannot answer a claims challenge.
 	WithoutCAE bool
+	Tenants    *Tenants         // what is known of tenants already; nil for an App that asks for itself
 	Now        func() time.Time // nil means the computer's clock
 	Rand       io.Reader        // signatures and ids; nil means crypto/rand
 }
@@ -50,10 +51,11 @@ type AppOptions struct {
 type App struct {
 	o AppOptions
 
-	mu      sync.Mutex
-	client  *confidential.Client
-	found   *discovery
-	finding chan struct{} // closed when the running discovery ends; nil when none runs
+	where *finder
+
+	mu     sync.Mutex
+	client *confidential.Client
+	found  *discovery
 }
 
 // Token is an access token for one resource.
@@ -86,7 +88,7 @@ func NewApp(o AppOptions) (*App, error) {
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
-	return &App{o: o}, nil
+	return &App{o: o, where: o.Tenants.finder(o.Cloud.Authority(strings.ToLower(o.TenantID)))}, nil
 }
 
 // Forget drops all tokens: the next one shows what the tenant grants now, not
@@ -137,35 +139,14 @@ func (a *App) Tenant(ctx context.Context) (Tenant, error) {
 	return a.found.tenant, nil
 }
 
-// discover fetches the tenant's metadata unless it is known. Those who come
-// while another fetches wait for it; should that one have been cancelled, the
-// next takes over. (MSAL would fail them all with its first caller's context.)
+// discover fetches the tenant's metadata unless it is known.
 func (a *App) discover(ctx context.Context) error {
-	for {
+	found, err := a.where.get(ctx, a.o)
+	if err == nil {
 		a.mu.Lock()
-		if a.found != nil {
-			a.mu.Unlock()
-			return nil
-		}
-		if a.finding == nil {
-			break
-		}
-		wait := a.finding
+		a.found = found
 		a.mu.Unlock()
-		select {
-		case <-wait:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 	}
-	done := make(chan struct{})
-	a.finding = done
-	a.mu.Unlock()
-	found, err := discover(ctx, a.o.HTTP, a.o.Cloud, a.o.TenantID)
-	a.mu.Lock()
-	a.found, a.finding = found, nil
-	a.mu.Unlock()
-	close(done)
 	return err
 }
 
