@@ -87,7 +87,7 @@ verifies. It removes nothing.`,
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "check every saved connection")
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "longest time for all checks together; unless given, 5s more for each connection")
-	cmd.Flags().IntVar(&side.connections, "parallel", 64, "how many connections are checked side by side")
+	cmd.Flags().IntVar(&side.connections, "parallel", 40, "how many connections are checked side by side")
 	cmd.Flags().IntVar(&side.perTenant, "per-tenant", 8, "how many requests to one tenant are under way at a time")
 	cmd.Flags().BoolVar(&fix.fix, "fix", false, "sign in as administrator and add what the registration lacks, after showing it")
 	cmd.Flags().BoolVar(&fix.dryRun, "dry-run", false, "with --fix: show what is missing and what would be changed, and change nothing")

@@ -34,6 +34,7 @@ type request struct {
 
 	outer   *request // of a part of a $batch: the batch
 	inside  int      // how many requests its tenant was answering when it came, itself included
+	left    bool     // it is not one of them any more
 	wave    int      // of a part: which of the batch's waves, from 1
 	touched []string // of a batch: "METHOD path" of each part
 }
@@ -234,6 +235,7 @@ func (w *World) deliver(rw http.ResponseWriter, r *request, a *answer) {
 		}
 	}
 	w.dir.holds.release(r) // before the client can know that its write has ended
+	w.load.leave(r)
 	if a.broken == lost {
 		w.note(r, a)
 		panic(http.ErrAbortHandler)

@@ -185,9 +185,10 @@ func (l *load) enter(r *request) int {
 
 // leave takes a request out again that has entered.
 func (l *load) leave(r *request) {
-	if r.inside == 0 {
+	if r.inside == 0 || r.left {
 		return
 	}
+	r.left = true
 	l = &r.world.load
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -113,6 +113,9 @@ func Start(o Options) (*World, error) {
 	}
 	w.transports()
 	w.closing, w.close = context.WithCancel(context.Background())
+	for _, t := range w.tenants[1:] {
+		t.authority, t.direct, t.redirected, t.closing = w.authority, w.direct, w.redirected, w.closing
+	}
 	if err := w.listen(); err != nil {
 		_ = w.Close()
 		return nil, err
@@ -273,6 +276,9 @@ const closeLimit = 2 * time.Second
 // Close ends the requests that are being answered, waits for them, so that the
 // log is complete, and closes all connections.
 func (w *World) Close() error {
+	if w.close == nil { // one of several, served by the first
+		return nil
+	}
 	w.close()
 	limit := time.NewTimer(closeLimit)
 	defer limit.Stop()
