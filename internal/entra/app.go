@@ -18,6 +18,7 @@ import (
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/certs"
 	"github.com/c2conn/c2conn/internal/cloud"
+	"github.com/c2conn/c2conn/internal/patience"
 	"github.com/c2conn/c2conn/internal/transport"
 )
 
@@ -56,6 +57,7 @@ type App struct {
 	mu     sync.Mutex
 	client *confidential.Client
 	found  *discovery
+	turns  map[string]chan struct{} // by scope; holds one while somebody asks for a token
 }
 
 // Token is an access token for one resource.
@@ -116,6 +118,13 @@ func (a *App) Token(ctx context.Context, scope, claims string) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
+	if claims == "" {
+		leave, err := a.turn(ctx, scope)
+		if err != nil {
+			return Token{}, explain(ctx, a.o.Cloud, scope, sent.Load(), err)
+		}
+		defer leave()
+	}
 	var opts []confidential.AcquireByCredentialOption
 	if claims != "" {
 		opts = append(opts, confidential.WithClaims(claims))
@@ -126,6 +135,27 @@ func (a *App) Token(ctx context.Context, scope, claims string) (Token, error) {
 	}
 	raw := []byte(r.AccessToken)
 	return Token{Raw: connections.NewSecret(raw), ExpiresOn: r.ExpiresOn.UTC(), Claims: parseClaims(raw)}, nil
+}
+
+// turn lets one at a time ask for a token for a scope: those who come meanwhile find it
+// in memory afterwards. That they had to wait is not counted against them.
+func (a *App) turn(ctx context.Context, scope string) (leave func(), err error) {
+	a.mu.Lock()
+	if a.turns == nil {
+		a.turns = map[string]chan struct{}{}
+	}
+	if a.turns[scope] == nil {
+		a.turns[scope] = make(chan struct{}, 1)
+	}
+	turn := a.turns[scope]
+	a.mu.Unlock()
+	defer patience.Hold(ctx)()
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // Tenant returns what the login service says of the App's tenant. It costs no
