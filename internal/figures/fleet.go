@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,6 +87,12 @@ func (b *bench) throttledFleet() error {
 	_, err = w.stop()
 	b.note("%-58s %9.2f s    (all passed)", "the same where every tenant throttles", u.wall.Seconds())
 	return err
+}
+
+// applyProofs runs the tests of apply at full size: 200 connections twice, and a kill at
+// every point.
+func (b *bench) applyProofs() error {
+	return b.proofs("^(TestApplyTwice|TestKilledApplying)$", "C2CONN_APPLY_SIZE=200", "C2CONN_APPLY_TENANTS=20", "C2CONN_KILL_STEP="+cmp.Or(os.Getenv("C2CONN_KILL_STEP"), "1"))
 }
 
 // least is bound for what must not be less.

@@ -59,7 +59,7 @@ func run(ctx context.Context, out *os.File, only []string) error {
 	}{
 		{"size", b.size}, {"startup", b.startup}, {"silent-terminal", b.silentTerminal}, {"many-connections", b.manyConnections}, {"adding-one", b.addingOne},
 		{"round-trips", b.roundTrips}, {"enumeration", b.enumeration}, {"registration-trips", b.registrationTrips}, {"registration-proofs", b.registrationProofs},
-		{"fleet", b.fleet},
+		{"fleet", b.fleet}, {"apply", b.applyProofs},
 	}
 	done := 0
 	for _, f := range figures {
