@@ -97,8 +97,8 @@ func (f *worldFlags) start(listen string) (*sim.World, func() error, error) {
 	if f.rtt < 0 {
 		return nil, nil, fmt.Errorf("%w: --rtt must not be negative", errUsage)
 	}
-	if f.tenants < 1 {
-		return nil, nil, fmt.Errorf("%w: --tenants must be 1 or more", errUsage)
+	if f.tenants < 0 {
+		return nil, nil, fmt.Errorf("%w: --tenants must not be negative", errUsage)
 	}
 	o := sim.Options{Tenants: f.tenants, Seed: f.seed, Now: time.Now, RTT: f.rtt, Faults: f.faults, Listen: listen}
 	closeLog := func() error { return nil }
