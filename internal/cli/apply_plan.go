@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -232,22 +231,7 @@ func (o *applyOptions) item(ctx context.Context, p *applyPlan, e fleet.Entry, sa
 	i.session = wizard.NewSession(wizard.FlowOf(e.Kind), &env)
 	list := i.session.Fill(o.source(ctx, p.env, e))
 	if list = append(list, i.session.Ready()...); len(list) > 0 {
-		var wrong []fleet.Problem
-		for _, w := range list {
-			line := e.Line
-			for _, name := range append(w.Flags, "--"+strings.ReplaceAll(w.Key, "_", "-")) {
-				name = strings.TrimSuffix(strings.TrimPrefix(name, "--"), "-file")
-				if v, ok := e.Values[name]; ok {
-					line = v.Line
-				}
-			}
-			text := w.Title + ": " + w.Err.Error()
-			if w.Missing {
-				text = strings.TrimPrefix(strings.Join(w.Flags, " or "), "--") + " is missing (" + w.Title + ")"
-			}
-			wrong = append(wrong, fleet.Problem{Line: line, Text: clean(e.Name + ": " + text)})
-		}
-		return nil, wrong
+		return nil, entryProblems(e, list)
 	}
 	i.wanted = i.session.Wanted()
 	cl, err := p.env.Clouds.Find(i.wanted.Cloud)
@@ -263,6 +247,13 @@ func (o *applyOptions) item(ctx context.Context, p *applyPlan, e fleet.Entry, sa
 	}
 	i.tenant = typed
 	if saved == nil {
+		// What can be known before anything is registered is said before.
+		if err := i.session.LookupAll(ctx); err != nil {
+			return one("%v", err)
+		}
+		if list := i.session.Ready(); len(list) > 0 {
+			return nil, entryProblems(e, list)
+		}
 		i.registers = e.Auto
 		return i, nil
 	}
@@ -284,6 +275,25 @@ func (o *applyOptions) item(ctx context.Context, p *applyPlan, e fleet.Entry, sa
 		i.action = actChange
 	}
 	return i, nil
+}
+
+// entryProblems are the wizard's problems at their places in the file.
+func entryProblems(e fleet.Entry, list []wizard.Problem) (wrong []fleet.Problem) {
+	for _, w := range list {
+		line := e.Line
+		for _, name := range append(w.Flags, "--"+strings.ReplaceAll(w.Key, "_", "-")) {
+			name = strings.TrimSuffix(strings.TrimPrefix(name, "--"), "-file")
+			if v, ok := e.Values[name]; ok {
+				line = v.Line
+			}
+		}
+		text := w.Title + ": " + w.Err.Error()
+		if w.Missing {
+			text = strings.TrimPrefix(strings.Join(w.Flags, " or "), "--") + " is missing (" + w.Title + ")"
+		}
+		wrong = append(wrong, fleet.Problem{Line: line, Text: clean(e.Name + ": " + text)})
+	}
+	return wrong
 }
 
 // compare notes which fields differ from those of the saved connection, and returns
@@ -387,5 +397,8 @@ func (f *fleetProfiles) Add(ctx context.Context, c connections.Connection) (conn
 	if err != nil {
 		return saved, err
 	}
-	return saved, errors.Join(f.Store.Release(ctx, *f.was))
+	// A secret that nobody refers to any more does no harm; an error here would take back
+	// the new one, which the profile has now.
+	_ = f.Store.Release(ctx, *f.was)
+	return saved, nil
 }
