@@ -14,9 +14,9 @@ import (
 	"github.com/c2conn/c2conn/internal/sim"
 )
 
-// saved puts two connections into the store: "it" with a certificate, "secret" with a
+// keepTwo puts two connections into the store: "it" with a certificate, "secret" with a
 // client secret, both in files.
-func (x *tenant) saved() {
+func (x *tenant) keepTwo() {
 	x.t.Helper()
 	store, err := connections.Open(connections.Options{Dir: x.env["C2CONN_HOME"]})
 	if err != nil {
@@ -39,7 +39,7 @@ func (x *tenant) saved() {
 func TestSecretsOnATerminal(t *testing.T) {
 	t.Parallel()
 	x := newTenant(t)
-	x.saved()
+	x.keepTwo()
 	run := func(args ...string) (stdout, stderr string) {
 		t.Helper()
 		var out, errs bytes.Buffer
@@ -74,7 +74,7 @@ func TestSecretsOnATerminal(t *testing.T) {
 func TestEnvOfAFileWithSeveralCertificates(t *testing.T) {
 	t.Parallel()
 	x := newTenant(t)
-	x.saved()
+	x.keepTwo()
 	mine, err := certs.Parse(x.world.PFX, sim.PFXPassword)
 	if err != nil {
 		t.Fatal(err)

@@ -181,7 +181,7 @@ func send(t *testing.T, pid int, s syscall.Signal) {
 func TestExecLeavesNothing(t *testing.T) {
 	t.Parallel()
 	x := newTenant(t)
-	x.saved()
+	x.keepTwo()
 	const wait = "while :; do sleep 0.01; done"
 	for _, test := range []struct {
 		name, script string
@@ -233,7 +233,7 @@ func ignores(pid int, s syscall.Signal) bool {
 func TestExecSweepsWhatAPowerCutLeft(t *testing.T) {
 	t.Parallel()
 	x := newTenant(t)
-	x.saved()
+	x.keepTwo()
 	together := func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR=") }
 	first, other := x.execute(t, "exec sleep 100", together), x.execute(t, "exec sleep 100", together)
 	if first.file == other.file {
@@ -263,7 +263,7 @@ func TestExecSweepsWhatAPowerCutLeft(t *testing.T) {
 func TestExecShowsNoSecret(t *testing.T) {
 	t.Parallel()
 	x := newTenant(t)
-	x.saved()
+	x.keepTwo()
 	extra, err := os.Open(x.env["SECRET"])
 	if err != nil {
 		t.Fatal(err)
@@ -318,7 +318,7 @@ func TestExecShowsNoSecret(t *testing.T) {
 func TestExecInATerminal(t *testing.T) {
 	t.Parallel()
 	x := newTenant(t)
-	x.saved()
+	x.keepTwo()
 	// INT counts; after the first, a second may come for a while.
 	script := `n=0; trap 'n=$((n+1)); echo caught $n' INT; trap 'exit 9' USR1; echo "at $AZURE_CLIENT_CERTIFICATE_PATH $$ ."; while :; do sleep 0.02; done`
 	for _, end := range []string{"a signal", "hang-up"} {
