@@ -30,11 +30,11 @@ func planRows(plan *move.Plan) [][]string {
 	rows := [][]string{{"NAME", "KIND", "ACCOUNT", "CREDENTIAL", "HERE"}}
 	for _, s := range plan.Steps {
 		c := s.Item.Connection
-		credential := s.Item.Credential()
-		if credential == "" {
-			credential = "reference"
+		proof := s.Item.Credential()
+		if proof == "" {
+			proof = "reference"
 			if len(s.Item.Outside()) == 0 {
-				credential = "not in the bundle"
+				proof = "not in the bundle"
 			}
 		}
 		state := "new"
@@ -47,7 +47,7 @@ func planRows(plan *move.Plan) [][]string {
 		case move.Rename:
 			state = "as " + s.Name + ": " + state
 		}
-		rows = append(rows, []string{clean(c.Name), kindTitle(c.Kind), clean(c.Account), credential, clean(state)})
+		rows = append(rows, []string{clean(c.Name), kindTitle(c.Kind), clean(c.Account), proof, clean(state)})
 	}
 	return rows
 }

@@ -15,9 +15,9 @@ type Variable struct {
 const (
 	ClientID            = "AZURE_CLIENT_ID"
 	TenantID            = "AZURE_TENANT_ID"
-	ClientSecret        = "AZURE_CLIENT_SECRET"
+	ClientSecret        = "AZURE_CLIENT_SECRET" //nolint:gosec // the name of a variable
 	CertificatePath     = "AZURE_CLIENT_CERTIFICATE_PATH"
-	CertificatePassword = "AZURE_CLIENT_CERTIFICATE_PASSWORD"
+	CertificatePassword = "AZURE_CLIENT_CERTIFICATE_PASSWORD" //nolint:gosec // likewise
 	AuthorityHost       = "AZURE_AUTHORITY_HOST"
 )
 

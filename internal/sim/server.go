@@ -198,7 +198,7 @@ func (w *World) decide(r *request) *answer {
 	}
 	w = w.tenantFor(r)
 	r.world = w
-	r.inside = w.load.enter(r)
+	r.inside = w.load.enter()
 	return w.serve(r)
 }
 

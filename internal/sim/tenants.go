@@ -175,7 +175,7 @@ type load struct {
 }
 
 // enter counts a request and tells how many there are now.
-func (l *load) enter(r *request) int {
+func (l *load) enter() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inside++
