@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/c2conn/c2conn/connections"
@@ -210,4 +213,67 @@ func (p *process) abandon(ctx context.Context, by func(*process, connections.Con
 		}
 	}
 	return nil
+}
+
+// TestRotationOnAFullDisk takes the room for each journal and each profile away. The
+// connection works all the same, and the same command goes on once there is room.
+func TestRotationOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"by itself", "signed in", "secret"} {
+		way := rotations[name]
+		run := func(full string) (points []string) {
+			s := newScene(t)
+			if way.prepare != nil {
+				way.prepare(s)
+			}
+			p, err := s.registered()
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := p.r.apart().dir
+			if full == "before switching a connection" {
+				dir = filepath.Join(p.dir, "connections")
+			}
+			blocked := false
+			p.r.step = func(point string) {
+				if points = append(points, point); point == full && !blocked {
+					blocked = true
+					if err := errors.Join(os.Rename(dir, dir+".full"), os.WriteFile(dir, nil, 0o600)); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			_, err = p.rotate(t.Context(), way.by, way.wish)
+			if !blocked {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return points
+			}
+			if err == nil {
+				t.Errorf("%s, %s: no error", name, full)
+			}
+			if err := errors.Join(os.Remove(dir), os.Rename(dir+".full", dir)); err != nil {
+				t.Fatal(err)
+			}
+			p.r.Close()
+			next := s.start()
+			if err := next.works(); err != nil {
+				t.Errorf("%s, %s: %v", name, full, err)
+			}
+			if err := errors.Join(next.again(t.Context(), way.by, way.wish), next.alone()); err != nil {
+				t.Errorf("%s, %s: %v", name, full, err)
+			}
+			return points
+		}
+		points := run("")
+		if len(points) < 5 {
+			t.Errorf("%s: only %v", name, points)
+		}
+		for _, full := range slices.Compact(slices.Sorted(slices.Values(points))) {
+			if strings.HasPrefix(full, "before journal") || full == "before switching a connection" {
+				run(full)
+			}
+		}
+	}
 }

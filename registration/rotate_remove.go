@@ -104,6 +104,9 @@ func (r *Registrar) finish(ctx context.Context, apart *Registrar, by Admin, j *j
 	steps[0].Needs = nil
 	steps[0].Run = func(ctx context.Context) task.Result { return w.told(stepRemove, w.removeOld(ctx)) }
 	results := task.Run(ctx, r.o.Clock.Now, steps, listen)
+	if proof, ok := errors.AsType[*advice.OwnProofError](results[0].Err); ok {
+		proof.Flags = "--finish"
+	}
 	if err = context.Cause(ctx); err == nil && results[0].Status == task.Fail {
 		err = results[0].Err
 	}
@@ -330,13 +333,14 @@ func (r *Registrar) takeBack(ctx context.Context, apart *Registrar, by Admin, j 
 	defer unlock()
 	switch {
 	case w.wish.secret() && w.itself:
-		return &advice.OwnProofError{Connection: j.Connection, Reason: advice.ProofBySecret}
+		err = &advice.OwnProofError{Connection: j.Connection, Reason: advice.ProofBySecret}
 	case w.wish.secret() && (j.Secret.Sent || j.Secret.ID != ""):
 		err = w.removeSecrets(w.replicated(ctx))
 	case w.wish.secret() || !j.Key.Sent:
-	case w.itself && w.note.KeyID == "":
-		return &advice.OwnProofError{Connection: j.Connection, Reason: advice.ProofIDsUnknown}
 	case w.itself:
+		if err = w.findAdded(ctx); err != nil || w.note.KeyID == "" {
+			break
+		}
 		err = w.change(stepRemove, "remove the new certificate", nil, func() error {
 			return w.prove(ctx, current.Identity, w.note.SentAt, func(proof connections.Secret) error {
 				return w.admin.Graph.RemoveKey(w.replicated(ctx), j.Application.ObjectID, w.note.KeyID, proof)
@@ -355,6 +359,30 @@ func (r *Registrar) takeBack(ctx context.Context, apart *Registrar, by Admin, j 
 	}
 	if own := altered(err); own != nil {
 		err = own
+	}
+	if proof, ok := errors.AsType[*advice.OwnProofError](err); ok {
+		proof.Flags = "--abandon"
+	}
+	return err
+}
+
+// findAdded looks for the key id of a certificate that was perhaps added, which takes
+// an application that may read itself. Without one afterwards none was added.
+func (w *rotating) findAdded(ctx context.Context) error {
+	if w.note.KeyID != "" {
+		return nil
+	}
+	_, err := w.r.search(ctx, "Looking whether the certificate was added although no answer came", w.note.SentAt, func() (bool, error) {
+		app, err := w.admin.Graph.Application(w.replicated(ctx), w.j.Application.ObjectID)
+		for _, k := range app.Keys {
+			if sameKey(k, w.j.Key.Thumbprint, nil) {
+				w.note.KeyID = k.ID
+			}
+		}
+		return w.note.KeyID != "", err
+	})
+	if denied(err) {
+		err = &advice.OwnProofError{Connection: w.conn.Name, Reason: advice.ProofIDsUnknown, Err: err}
 	}
 	return err
 }

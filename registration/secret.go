@@ -105,8 +105,14 @@ func (w *work) addSecretOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := w.flush("the client secret is stored"); err != nil {
+		// Nothing on disk knows of it: it would stay for ever. The tenant's is found by its name.
+		err = errors.Join(err, w.r.o.Store.DeleteSecret(context.WithoutCancel(ctx), w.j.Secret.Ref))
+		w.j.Secret.Ref = ""
+		return err
+	}
 	w.secret = secret
-	return w.flush("the client secret is stored")
+	return nil
 }
 
 // removeSecrets removes the client secrets of this run from the application. One

@@ -297,6 +297,23 @@ func knownErrors() []known {
 	add(ClassOther, "Registration: unfinished", &UnfinishedError{Run: "01JDXQ5T0000000000000000AB", AppName: "CodeTwo Backup Exchange", Tenant: "contoso.onmicrosoft.com", Started: then.Add(-26 * time.Hour)}, signingIn("browser"))
 	add(ClassPolicy, "Registration: quota", &QuotaError{Err: graphAnswer(403, "Directory_QuotaExceeded", "x")}, signingIn("browser"))
 	add(ClassCheck, "Registration: no Exchange Online", &NoResourceError{Resource: "Office 365 Exchange Online"}, signingIn("browser"))
+	renewing := func(reason ProofReason, err error) *OwnProofError {
+		return &OwnProofError{Connection: "contoso-exchange", Reason: reason, Err: err}
+	}
+	add(ClassUsage, "Rotation: a client secret proves nothing", renewing(ProofBySecret, nil))
+	add(ClassUsage, "Rotation: ids unknown", renewing(ProofIDsUnknown, nil))
+	add(ClassUsage, "Rotation: refused", renewing(ProofRefused, denied("add a certificate")))
+	add(ClassUsage, "Rotation: cannot sign in", renewing(ProofNoSignIn, aadsts(700027)))
+	add(ClassUsage, "Rotation: taken back by an administrator", &OwnProofError{Connection: "contoso-exchange", Reason: ProofIDsUnknown, Flags: "--abandon"})
+	add(ClassOther, "Rotation: the last one is not ended", &RotationPendingError{Connection: "contoso-exchange", Due: then.Add(20 * time.Hour)})
+	add(ClassOther, "Rotation: another certificate is under way", &RotationPendingError{Connection: "contoso-exchange", Other: "AB12AB12AB12AB12AB12AB12AB12AB12AB12AB12"})
+	add(ClassOther, "Rotation: the old one is left", &RotationLeftError{Connection: "contoso-exchange", Err: &RotationInUseError{Connection: "contoso-exchange", Using: []string{"contoso copy"}}})
+	add(ClassUsage, "Rotation: the old one is left, by an administrator", &RotationLeftError{Connection: "contoso-exchange", Err: renewing(ProofRefused, nil)})
+	add(ClassOther, "Rotation: the old one is in use", &RotationInUseError{Connection: "contoso-exchange", Using: []string{"contoso-copy"}})
+	add(ClassOther, "Rotation: edited meanwhile", &RotationEditedError{Connection: "contoso-exchange"})
+	add(ClassOther, "Rotation: not taken back", &RotationSwitchedError{Connection: "contoso-exchange", Finishable: true})
+	add(ClassOther, "Rotation: not taken back, not finished", &RotationSwitchedError{Connection: "contoso-exchange"})
+	add(ClassOther, "Rotation: busy", &RotationBusyError{ClientID: "2f1c9e1a-0b1c-4d2e-8f3a-5b6c7d8e77aa"})
 	add(ClassOther, "Registration: lost answer", &LostAnswerError{What: "create the application", Tag: "c2conn:run:01jdxq5t0000000000000000ab", Err: &transport.Error{Kind: transport.KindCut, Host: "graph.microsoft.com"}}, signingIn("browser"))
 	add(ClassOther, "Registration: lost answer, removed since", &LostAnswerError{What: "create the application", Tag: "c2conn:run:01jdxq5t0000000000000000ab"}, signingIn("browser"), func(f *Facts) { f.Removed = true })
 	add(ClassOther, "Registration: rollback", &RollbackError{Left: []string{"application CodeTwo Backup Exchange (2f1c9e1a-0b1c-4d2e-8f3a-5b6c7d8e77aa)", "its entry under Deleted applications"}, Err: denied("delete application")}, signingIn("browser"))

@@ -22,6 +22,7 @@ const (
 type OwnProofError struct {
 	Connection string
 	Reason     ProofReason
+	Flags      string // of the command that was given: --finish or --abandon; empty: it rotates
 	Err        error
 }
 
@@ -90,7 +91,7 @@ func (e *RotationInUseError) Error() string {
 type RotationEditedError struct{ Connection string }
 
 func (e *RotationEditedError) Error() string {
-	return or(e.Connection, "the connection") + " got another credential in the meantime; nothing was switched"
+	return "the connection " + or(e.Connection, "") + " got another credential in the meantime; nothing was switched"
 }
 
 // RotationSwitchedError is a rotation that cannot be taken back any more: connections
@@ -150,7 +151,7 @@ func fromRotation(err error, f Facts) (judgement, bool) {
 		return told(proof.Err, proofRow(proof, rotate))
 	case errors.As(err, &pending) && pending.Other != "":
 		return told(nil, row{
-			what: sentence(pending), why: "It broke off before the connection was switched.",
+			what: sentence(pending), short: "another certificate is under way", why: "It broke off before the connection was switched.",
 			next:  []string{"Go on with it:", rotate(pending.Connection, ""), "Or take it back:", rotate(pending.Connection, " --abandon")},
 			class: ClassOther,
 		})
@@ -182,7 +183,7 @@ func fromRotation(err error, f Facts) (judgement, bool) {
 		if switched.Finishable {
 			next = []string{"Remove the old one instead:", rotate(switched.Connection, " --finish --now")}
 		}
-		return told(nil, row{what: sentence(switched), why: "Taking it back would leave that connection without a credential that works.", next: next, class: ClassOther})
+		return told(nil, row{what: sentence(switched), short: "the connection is switched already", why: "Taking it back would leave that connection without a credential that works.", next: next, class: ClassOther})
 	}
 	return judgement{}, false
 }
@@ -200,7 +201,7 @@ func proofRow(e *OwnProofError, rotate func(name, flags string) string) row {
 		what: "The application cannot renew its own credential; an administrator has to sign in.", short: "an administrator has to sign in",
 		next: []string{
 			"Sign in as Application Administrator, Cloud Application Administrator, Global Administrator or an owner of the application:",
-			rotate(e.Connection, " --login browser"),
+			rotate(e.Connection, strings.TrimRight(" "+e.Flags, " ")+" --login browser"),
 			"In a script: --login device-code, --login app with --login-client-id, or --access-token-file.",
 		},
 		link: rotateLink, class: ClassUsage,

@@ -106,6 +106,9 @@ func TestServerTextIsStripped(t *testing.T) {
 		&LostAnswerError{What: nasty, Tag: nasty, Err: errors.New(nasty)},
 		&RollbackError{Left: []string{nasty}, Err: errors.New(nasty)},
 		&AccountNeededError{Account: nasty},
+		&OwnProofError{Connection: nasty, Reason: ProofRefused}, &RotationPendingError{Connection: nasty, Other: nasty}, &RotationPendingError{Connection: nasty},
+		&RotationInUseError{Connection: nasty, Using: []string{nasty}}, &RotationEditedError{Connection: nasty}, &RotationSwitchedError{Connection: nasty}, &RotationBusyError{ClientID: nasty},
+		&RotationLeftError{Connection: nasty, Err: &RotationInUseError{Using: []string{nasty}}},
 		&entra.SignInTimeoutError{}, &entra.WrongTokenError{Reason: entra.OtherTenant, Got: nasty, Want: nasty},
 		errors.New(nasty),
 	} {

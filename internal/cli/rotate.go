@@ -321,3 +321,12 @@ func (o *rotateOptions) administrator(ctx context.Context, c connections.Connect
 	o.admins[tenantKey(c)] = &admin
 	return &admin, nil
 }
+
+// env is the world in which a credential is rotated.
+func (o *rotateOptions) env() (*wizard.Env, error) {
+	env, err := o.wizardEnv()
+	if err == nil {
+		env.Consistency = o.replicas
+	}
+	return env, err
+}

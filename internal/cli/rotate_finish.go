@@ -25,7 +25,7 @@ type finishedJSON struct {
 // pending lists the rotations about the named connections, all for none, and says what
 // is wrong with journals that cannot be read.
 func (o *rotateOptions) pending(ctx context.Context, names []string) (list []registration.Rotation, problems []problemJSON, err error) {
-	env, err := o.wizardEnv()
+	env, err := o.env()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -67,7 +67,7 @@ func (o *rotateOptions) subject(ctx context.Context, r registration.Rotation) co
 
 // finishOne removes the old credential of one rotation.
 func (o *rotateOptions) finishOne(ctx context.Context, r registration.Rotation) (out *wizard.Rotated, err error) {
-	env, err := o.wizardEnv()
+	env, err := o.env()
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func (o *rotateOptions) runAbandon(ctx context.Context, name string) error {
 		return err
 	}
 	doc := finishedJSON{Finished: []registration.Rotation{}, Waiting: []registration.Rotation{}}
-	env, err := o.wizardEnv()
+	env, err := o.env()
 	if err != nil {
 		return err
 	}

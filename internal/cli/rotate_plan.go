@@ -34,7 +34,7 @@ type plannedRotationJSON struct {
 
 // printPlan shows what would be done. Nobody is asked and nothing is sent.
 func (o *rotateOptions) printPlan(ctx context.Context, list []*rotation, wish wizard.RotateOptions) error {
-	env, err := o.wizardEnv()
+	env, err := o.env()
 	if err != nil {
 		return err
 	}
@@ -90,6 +90,9 @@ func (o *rotateOptions) planned(r *rotation, earlier []registration.Rotation, wi
 			p.Action = "resume"
 		case now.Before(e.Due):
 			p.Action, p.Due, p.Steps = "wait", e.Due, append(p.Steps, "Nothing: the old credential of the last rotation waits until "+e.Due.UTC().Format("2006-01-02 15:04")+" UTC. To remove it now: c2conn rotate "+c.Name+" --finish --now")
+			return p
+		case e.AtOnce:
+			p.Action, p.Due, p.Steps = "finish", e.Due, append(p.Steps, "Remove the old credential of the last rotation, which broke off before that. Nothing else: the credential is new.")
 			return p
 		default:
 			p.Due, p.Steps = e.Due, append(p.Steps, "Remove the old credential of the last rotation, which is due.")

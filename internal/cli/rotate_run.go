@@ -51,7 +51,7 @@ func (o *rotateOptions) rotatedJSON(c connections.Connection, out *wizard.Rotate
 
 // rotate rotates one credential.
 func (o *rotateOptions) rotate(ctx context.Context, r *rotation, wish wizard.RotateOptions, listen func(task.Event)) error {
-	env, err := o.wizardEnv()
+	env, err := o.env()
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ const rotatedAtOnce = 4
 
 func (o *rotateOptions) many(ctx context.Context, list []*rotation, problems []problemJSON, wish wizard.RotateOptions) error {
 	// What they share is opened before they start, and used by all.
-	if _, err := o.wizardEnv(); err != nil {
+	if _, err := o.env(); err != nil {
 		return err
 	}
 	slots := make(chan struct{}, rotatedAtOnce)
