@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -26,8 +27,9 @@ func (s *Store) Text(ctx context.Context, nameOrID string) ([]byte, error) {
 
 // CheckText tells whether text may replace was, a Text of the connection of that name.
 // Errors: *DamagedError with the line, around a *FieldError where a field is to blame.
-// What never changes (id, created) must be as it was, as far as was can be read.
-func (s *Store) CheckText(name string, was, text []byte) (Connection, error) {
+// What never changes (id, created) must be as it was, as far as was can be read; the id
+// of a copied file, which another one has as well, may change.
+func (s *Store) CheckText(ctx context.Context, name string, was, text []byte) (Connection, error) {
 	path := s.Path(name)
 	c, err := ParseConnection(path, text)
 	if err != nil {
@@ -46,14 +48,26 @@ func (s *Store) CheckText(name string, was, text []byte) (Connection, error) {
 		return Connection{}, &DamagedError{Path: path, Line: line, Err: wrong}
 	}
 	switch {
-	case old.ID != "" && c.ID != old.ID:
+	case old.ID != "" && c.ID != old.ID && !s.shared(ctx, old.ID, fileName(name)):
 		return fail("id", "never changes; it was "+old.ID)
 	case !old.Created.IsZero() && !c.Created.Equal(old.Created):
 		return fail("created", "never changes; it was "+old.Created.UTC().Format(time.RFC3339))
-	case damaged != nil && fileName(c.Name) != fileName(name):
+	case (damaged != nil || c.ID != old.ID) && fileName(c.Name) != fileName(name):
 		return fail("name", fmt.Sprintf("must stay %q until the file is mended; then c2conn rename changes it", name))
 	}
 	return c, nil
+}
+
+// shared tells whether another file than this one has the id.
+func (s *Store) shared(ctx context.Context, id, file string) bool {
+	entries, err := s.List(ctx)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(entries, func(e Entry) bool {
+		other := filepath.Base(e.Path)
+		return other != file && s.holds(other, id)
+	})
 }
 
 // remains are the fields that never change, as far as a damaged file tells them.
@@ -81,7 +95,7 @@ func remains(data []byte) (c Connection) {
 // Schema, Name, Created and Updated is undone. Errors: those of CheckText, ErrChanged
 // where the file is no longer was, and those of Update.
 func (s *Store) PutText(ctx context.Context, name string, was, text []byte, change func(*Connection)) (Connection, error) {
-	given, err := s.CheckText(name, was, text)
+	given, err := s.CheckText(ctx, name, was, text)
 	if err != nil {
 		return Connection{}, err
 	}
@@ -115,6 +129,8 @@ func (s *Store) PutText(ctx context.Context, name string, was, text []byte, chan
 	old, damaged := ParseConnection(path, was)
 	if damaged != nil {
 		old = Connection{}
+	}
+	if c.ID != old.ID {
 		if err := s.freeID(ctx, c.ID); err != nil {
 			return Connection{}, err
 		}

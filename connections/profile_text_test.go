@@ -59,7 +59,7 @@ func TestCheckText(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := s.CheckText("contoso", []byte(tt.was), []byte(tt.text))
+			_, err := s.CheckText(t.Context(), "contoso", []byte(tt.was), []byte(tt.text))
 			if tt.field == "" {
 				if err != nil {
 					t.Error(err)
@@ -132,6 +132,22 @@ func TestPutText(t *testing.T) {
 	}
 	if back, err := s.Get(ctx, c.ID); err != nil || back.Name != "Fabrikam" {
 		t.Errorf("%+v, %v", back, err)
+	}
+	// A copy has the id of its original, and gets one of its own.
+	original, err := s.Text(ctx, "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	twin := strings.NewReplacer("name: other", "name: twin", "other@", "twin@").Replace(string(original))
+	if err := os.WriteFile(s.Path("twin"), []byte(twin), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	own := strings.Replace(twin, theirs.ID, "01ARZ3NDEKTSV4RRFFQ69G5FAV", 1)
+	if _, err := s.PutText(ctx, "twin", []byte(twin), []byte(own), nil); err != nil {
+		t.Error(err)
+	}
+	if entries, err := s.List(ctx); err != nil || len(entries) != 3 || entries[0].Err != nil || entries[1].Err != nil || entries[2].Err != nil {
+		t.Errorf("%+v, %v", entries, err)
 	}
 	if _, err := s.Text(ctx, "nobody"); !errors.Is(err, connections.ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)

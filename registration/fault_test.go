@@ -109,7 +109,7 @@ func (p *process) credentials(wantCerts, wantSecrets int) error {
 	if err != nil {
 		return err
 	}
-	p.clock.now = p.clock.now.Add(48 * time.Hour) // files are of now, orphans are an hour old
+	p.clock.now = time.Now().Add(48 * time.Hour) // files are of now, whatever the scene's clock says; orphans are an hour old
 	orphans, err := p.store.Orphans(ctx, refs)
 	if err != nil {
 		return err

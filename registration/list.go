@@ -206,6 +206,19 @@ func (r *Registered) usedBy(tenant string, saved []connections.Entry) {
 	}
 }
 
+// Owners lists who owns the application with that client id, by UPN or else by name, for
+// whoever is about to delete it. Applications have none unless someone was made one.
+//
+// Errors: *graph.Error, with status 404 where there is no such application.
+func Owners(ctx context.Context, admin Admin, appID string) ([]string, error) {
+	a, err := admin.Graph.ApplicationByAppID(ctx, appID)
+	if err != nil {
+		return nil, err
+	}
+	owners, err := admin.Graph.Owners(ctx, a.ObjectID)
+	return ownerNames(owners), err
+}
+
 // What Delete does not do.
 var (
 	// ErrNotOurs: c2conn deletes no application of others.

@@ -225,6 +225,8 @@ func (e *edit) keepOn(c *connections.Connection) {
 	}
 	if strings.EqualFold(c.Tenant.ID, was.Tenant.ID) {
 		c.Tenant = was.Tenant
+	} else {
+		c.AccountID = "" // that of a user of the other tenant
 	}
 }
 
@@ -284,6 +286,9 @@ func (s *Session) replaced(ctx context.Context, now connections.Connection) (not
 			notes = append(notes, "The connection is saved, but a secret that only its old version used could not be removed: "+err.Error())
 		}
 	}
+	if was.Fleet != "" {
+		notes = append(notes, fmt.Sprintf("The file of the fleet %s describes this connection. Change it there too: otherwise the next apply of that file changes it back.", was.Fleet))
+	}
 	cl, err := s.Env.Clouds.Find(was.Cloud)
 	link := func(page func(cloud.Cloud, string) string) string {
 		if err != nil || was.Registration.ClientID == "" {
@@ -321,36 +326,42 @@ func (s *Session) Changes() []Change {
 	}
 	var list []Change
 	a := s.answersInForce()
-	for _, st := range s.Steps() {
-		for _, f := range s.Asked(st) {
-			v, old := a[f.Key], s.edit.loaded[f.Key]
-			change := Change{Key: strings.ReplaceAll(f.Key, "_", "-"), Title: f.Title, Old: old.Text, New: v.Text}
-			switch {
-			case f.Input == Secret && !v.Secret.IsZero():
-				change.New = "(given, not shown)"
-			case v.Text == old.Text, v.Origin == FromDefault && old.Text == "":
-				continue
-			}
-			list = append(list, change)
+	for _, f := range s.changed(a) {
+		change := Change{Key: setKey(f), Title: f.Title, Old: s.edit.loaded[f.Key].Text, New: a[f.Key].Text}
+		if f.Input == Secret {
+			change.New = "(given, not shown)"
 		}
+		list = append(list, change)
 	}
 	return list
 }
+
+// changed lists the fields that are asked and have another answer than the connection
+// had; what is only proposed, where it had none, is no change.
+func (s *Session) changed(a Answers) (fields []Field) {
+	for _, st := range s.Steps() {
+		for _, f := range s.Asked(st) {
+			v, old := a[f.Key], s.edit.loaded[f.Key]
+			if !v.Secret.IsZero() || v.Text != old.Text && (v.Origin != FromDefault || old.Text != "") {
+				fields = append(fields, f)
+			}
+		}
+	}
+	return fields
+}
+
+// setKey is how --set names a field.
+func setKey(f Field) string { return strings.ReplaceAll(f.Key, "_", "-") }
 
 // editCommand is the command that makes the same changes again.
 func (s *Session) editCommand() string {
 	args := []string{"c2conn", s.Flow.Verb}
 	a := s.answersInForce()
-	for _, st := range s.Steps() {
-		for _, f := range s.Asked(st) {
-			v := a[f.Key]
-			switch {
-			case v.Text == s.edit.loaded[f.Key].Text && v.Secret.IsZero(), v.Origin == FromDefault && f.Key != keyCredential:
-			case f.bySet:
-				args = append(args, "--set", shellQuote(strings.ReplaceAll(f.Key, "_", "-")+"="+v.Text))
-			default:
-				args = append(args, commandArgs(f, a, s.Env)...)
-			}
+	for _, f := range s.changed(a) {
+		if f.bySet {
+			args = append(args, "--set", shellQuote(setKey(f)+"="+a.Get(f.Key)))
+		} else {
+			args = append(args, commandArgs(f, a, s.Env)...)
 		}
 	}
 	if s.Automatic() && !s.Answers.Has(keyIfExists) {
@@ -391,6 +402,8 @@ func (s *Session) FillChanges(set [][2]string, src Source) []Problem {
 			bad(kv[0], []string{"--set " + kv[0]}, &UnknownKeyError{Key: kv[0], Known: s.keys()})
 		case f.Input == Secret:
 			bad(f.Title, []string{"--set " + kv[0]}, fmt.Errorf("a secret is never given as a value, where other programs can read it; use %s", strings.Join(f.Flags(), " or ")))
+		case strings.TrimSpace(kv[1]) == "" && !f.Optional:
+			bad(f.Title, []string{"--set " + kv[0]}, ErrMissing)
 		case twice && have.origin != FromEnv:
 			bad(f.Title, []string{"--set " + kv[0]}, errors.New("it is given twice; give it once"))
 		default:
@@ -407,7 +420,7 @@ func (s *Session) FillChanges(set [][2]string, src Source) []Problem {
 func (s *Session) keys() (keys []string) {
 	for _, f := range s.Flow.Fields() {
 		if f.Input != Secret {
-			keys = append(keys, strings.ReplaceAll(f.Key, "_", "-"))
+			keys = append(keys, setKey(f))
 		}
 	}
 	return keys

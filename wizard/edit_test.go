@@ -91,7 +91,7 @@ func TestEditKeepsWhatNobodyAsksAbout(t *testing.T) {
 		now.Registration.Catalogue != was.Registration.Catalogue || now.Verification.State != connections.StateVerified {
 		t.Errorf("was %+v\nnow %+v", was, now)
 	}
-	if o.secrets() != 1 || len(out.Notes) != 0 {
+	if o.secrets() != 1 || len(out.Notes) != 1 || !strings.Contains(out.Notes[0], "fleet all-tenants") {
 		t.Errorf("%d secrets, notes %v", o.secrets(), out.Notes)
 	}
 }

@@ -113,7 +113,7 @@ func (f Field) EnvName() string { return "C2CONN_" + strings.ToUpper(f.Key) }
 // Flags lists the field's flags as a user types them, for messages.
 func (f Field) Flags() []string {
 	if f.bySet && f.Input != Secret {
-		return []string{"--set " + strings.ReplaceAll(f.Key, "_", "-") + "=…"}
+		return []string{"--set " + setKey(f) + "=…"}
 	}
 	if f.Input == Choice {
 		if flags := f.optionFlags(); len(flags) > 0 {

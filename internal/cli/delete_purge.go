@@ -161,6 +161,10 @@ func (o *purgeOptions) purgeOne(ctx context.Context, admin registration.Admin, g
 	if len(g.others) > 0 {
 		o.errorf("! %s is used by %s as well, which will no longer work.\n", g.name(), strings.Join(g.others, ", "))
 	}
+	// Who cannot be told who owns it may still be allowed to delete it.
+	if owners, err := registration.Owners(ctx, admin, g.app.Registration.ClientID); err == nil && len(owners) > 0 {
+		o.errorf("The application %s is owned by %s.\n", g.name(), clean(strings.Join(owners, ", ")))
+	}
 	where := ", to the deleted items of Entra ID"
 	if o.permanent {
 		where = " for good"

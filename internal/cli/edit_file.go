@@ -49,7 +49,7 @@ func (o *editOptions) editFile(ctx context.Context) error {
 			o.errorf("Nothing was changed.\n")
 			return o.print(printable{value: o.savedAnswer(c), name: c.Name, table: func() string { return "" }})
 		}
-		edited, err := store.CheckText(name, was, text)
+		edited, err := store.CheckText(ctx, name, was, text)
 		if err != nil {
 			if err := o.again(ctx, err); err != nil {
 				return err

@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/c2conn/c2conn/internal/sim"
 )
@@ -129,16 +130,16 @@ func TestCtrlCInTheEditor(t *testing.T) {
 	x := newTenant(t)
 	x.saved()
 	before := x.profile("it")
-	x.editor("echo x >> \"$1\"; touch " + x.env["C2CONN_HOME"] + "/begun; exec sleep 60")
+	begun := filepath.Join(t.TempDir(), "begun")
+	if err := unix.Mkfifo(begun, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x.editor("echo x >> \"$1\"; echo begun > " + begun + "; exec sleep 60")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() {
-		for ctx.Err() == nil { // until the editor runs
-			if _, err := os.Stat(filepath.Join(x.env["C2CONN_HOME"], "begun")); err == nil {
-				cancel()
-			}
-			<-time.After(5 * time.Millisecond)
-		}
+		_, _ = os.ReadFile(begun) // comes back when the editor has written
+		cancel()
 	}()
 	code, _, stderr := x.run(ctx, "edit", "it", "--editor")
 	if code != 130 || !strings.Contains(stderr, "Nothing was saved") {

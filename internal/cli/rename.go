@@ -48,6 +48,9 @@ programs that use the old one do.`,
 					return err
 				}
 				a.errorf("%s is called %s now. Nothing in c2conn or in the tenant used the old name; scripts and timers that do have to be changed.\n", was.Name, c.Name)
+				if c.Fleet != "" {
+					a.errorf("! The file of the fleet %s describes it under the old name: change it there too, before it is applied again.\n", c.Fleet)
+				}
 			}
 			return a.print(printable{value: a.savedAnswer(c), name: c.Name, table: func() string { return "" }})
 		},
