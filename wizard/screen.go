@@ -144,7 +144,7 @@ func newScreen(ctx context.Context, s *Session, o ScreenOptions) *screen {
 	ctx, cancel := context.WithCancel(ctx)
 	m := &screen{
 		ctx: ctx, cancel: cancel, s: s, th: newTheme(o.Dark),
-		now: o.Now, copyText: o.Copy, readDir: o.ReadDir,
+		now: o.Now, copyText: o.Copy, readDir: o.ReadDir, quit: func() tea.Cmd { return tea.Quit },
 		w: 80, h: 24,
 		seen: map[string]bool{}, looking: map[string]*lookup{}, deeds: realDeeds(),
 		tick: func() tea.Cmd {

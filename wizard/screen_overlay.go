@@ -30,26 +30,32 @@ type choice struct {
 }
 
 func (m *screen) questionKey(k tea.KeyPressMsg) tea.Cmd {
-	q, name := m.ask, strings.ToLower(k.String())
+	then, answered := m.ask.press(k)
+	if answered {
+		m.ask = nil
+	}
+	if then == nil {
+		return nil
+	}
+	return then()
+}
+
+// press takes a key. Once the question is answered, what follows is then, if anything.
+func (q *question) press(k tea.KeyPressMsg) (then func() tea.Cmd, answered bool) {
+	name := strings.ToLower(k.String())
 	switch {
 	case name == "y" && q.then != nil:
-		m.ask = nil
-		return q.then()
+		return q.then, true
 	case name == "n" && q.then != nil, name == "esc", name == "enter":
-		m.ask = nil
-		if q.otherwise != nil {
-			return q.otherwise()
-		}
-		return nil
+		return q.otherwise, true
 	}
 	for _, c := range q.choices {
 		if c.key == name {
-			m.ask = nil
-			return c.then()
+			return c.then, true
 		}
 	}
 	q.key(k.String())
-	return nil
+	return nil, false
 }
 
 func (m *screen) askLeave() {
@@ -294,11 +300,18 @@ func (p *passphrase) answer(text string, given bool) {
 }
 
 func (m *screen) passphraseKey(k tea.KeyPressMsg) tea.Cmd {
-	p := m.secret
+	if m.secret.press(k) {
+		m.secret = nil
+	}
+	return nil
+}
+
+// press takes a key and reports whether the question is answered.
+func (p *passphrase) press(k tea.KeyPressMsg) bool {
 	switch k.String() {
 	case "esc":
 		p.answer("", false)
-		m.secret = nil
+		return true
 	case "enter":
 		switch {
 		case p.text == "":
@@ -311,11 +324,11 @@ func (m *screen) passphraseKey(k tea.KeyPressMsg) tea.Cmd {
 			p.clear()
 		default:
 			p.answer(p.text, true)
-			m.secret = nil
+			return true
 		}
 	case "tab", "shift+tab":
 	default:
 		p.input.Update(k)
 	}
-	return nil
+	return false
 }
