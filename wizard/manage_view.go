@@ -1,0 +1,553 @@
+package wizard
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/c2conn/c2conn/internal/task"
+)
+
+const (
+	changeWidth = 9   // of the column that says what is changed
+	besideFrom  = 150 // columns: the details stand at the right, not below
+	besideWidth = 58
+)
+
+// View draws the dashboard, or the flow that is open in it.
+func (m *manage) View() tea.View {
+	if m.child != nil {
+		return m.child.View()
+	}
+	lines := m.draw()
+	cursor := cursorIn(lines)
+	v := tea.NewView(strings.Join(lines, "\n"))
+	v.AltScreen = true
+	v.MouseMode = tea.MouseModeCellMotion
+	v.Cursor = cursor
+	return v
+}
+
+// draw gives exactly h lines of at most w cells.
+func (m *manage) draw() []string {
+	if m.w < leastWidth || m.h < leastHeight {
+		return (&screen{w: m.w, h: m.h}).drawTooSmall()
+	}
+	frame := 3
+	if m.h >= rulesFrom {
+		frame += 2
+	}
+	room := m.h - frame
+	p, front := m.frontPage(room)
+	var body []string
+	above, below := false, false
+	if front {
+		top := p.top
+		if top < 0 {
+			top = scrolled(len(p.lines), room-2, p.from, p.to)
+		}
+		shown := p.lines[min(top, len(p.lines)):min(top+room-2, len(p.lines))]
+		above, below = top > 0, top+room-2 < len(p.lines)
+		body = append([]string{" " + m.th.bold.Render(p.title), ""}, indent(shown)...)
+	} else {
+		body, above, below = m.listBody(room)
+		p.keys = m.keys()
+		p.status = m.status()
+	}
+	for len(body) < room {
+		body = append(body, "")
+	}
+	lines := []string{between(" "+m.th.accent.Render("c2conn")+" · connections", m.tally(), m.w-1)}
+	rule := func(more bool, word string) {
+		if m.h >= rulesFrom {
+			lines = append(lines, (&screen{w: m.w, th: m.th}).rule(more, word))
+		}
+	}
+	rule(above, "↑ more")
+	lines = append(lines, body...)
+	lines = append(lines, " "+p.status)
+	rule(below, "↓ more")
+	lines = append(lines, " "+m.th.footer(p.keys, m.w-2))
+	for i, line := range lines {
+		if ansi.StringWidth(line) > m.w {
+			line = ansi.Truncate(line, m.w, "…")
+		}
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return lines
+}
+
+func indent(lines []string) []string {
+	out := make([]string, len(lines))
+	for i, line := range lines {
+		out[i] = " " + line
+	}
+	return out
+}
+
+// frontPage is what stands in front of the list.
+func (m *manage) frontPage(room int) (page, bool) {
+	width := min(m.w-2, textWidth)
+	var p page
+	switch {
+	case m.secret != nil:
+		p = m.secret.page(width)
+	case m.ask != nil:
+		p = m.ask.page(m.th, width, room-2)
+	case m.pager != nil:
+		p = m.pager.page(width, room-2, "")
+	case m.rename != nil:
+		r := m.rename
+		p = page{title: "Rename " + clean(r.c.Name), top: -1, keys: []keyHint{{"enter", "rename", ""}, {"esc", "leave it", ""}, cancelKey}}
+		p.lines = append(wrapText("Nothing in the tenant refers to the name; scripts and timers that use it have to be changed.", width, "", ""),
+			"", m.th.accent.Render("›")+" "+inputView(r.input, width-2))
+		if r.wrong != "" {
+			p.lines = append(p.lines, m.th.bad.Render("✗")+" "+clean(r.wrong))
+		}
+	default:
+		return page{}, false
+	}
+	if n := len(p.keys); n > 0 && p.keys[n-1].key == "ctrl+c" {
+		p.keys[n-1].does = "leave"
+	}
+	return p, true
+}
+
+// tally counts what is saved, what needs somebody and what is staged.
+func (m *manage) tally() string {
+	if !m.loaded {
+		return ""
+	}
+	saved, need, now := 0, 0, m.now()
+	for _, r := range m.rows {
+		if r.change == nil || !r.change.Added {
+			saved++
+		}
+		if r.look(now).needsYou() {
+			need++
+		}
+	}
+	parts := []string{fmt.Sprintf("%d saved", saved)}
+	if need > 0 {
+		parts = append(parts, m.th.warn.Render(fmt.Sprintf("! %d to look at", need)))
+	}
+	if n := len(m.pending); n > 0 {
+		parts = append(parts, m.th.accent.Render(fmt.Sprintf("* %d not saved", n)))
+	}
+	return strings.Join(parts, " · ")
+}
+
+func (m *manage) status() string {
+	switch {
+	case m.busy != "":
+		return m.th.accent.Render(m.spinner()) + " " + m.busy
+	case m.typing:
+		return m.th.accent.Render("/") + clean(m.filter) + "\x1b[7m \x1b[27m"
+	case m.trouble != "":
+		return m.th.bad.Render("✗") + " " + clean(strings.Join(strings.Fields(m.trouble), " "))
+	case m.message != "":
+		return clean(m.message)
+	case m.filter != "":
+		return fmt.Sprintf("/%s  %d of %d", clean(m.filter), len(m.shown), len(m.rows))
+	case len(m.jobs) > 0:
+		return fmt.Sprintf("%s %d under way", m.th.accent.Render(m.spinner()), len(m.jobs))
+	}
+	return ""
+}
+
+func (m *manage) spinner() string { return spinnerFrames[m.frame%len(spinnerFrames)] }
+
+// keys are those that work now, the most useful first.
+func (m *manage) keys() []keyHint {
+	if m.typing {
+		return []keyHint{{"enter", "done", ""}, {"esc", "no filter", ""}, {"ctrl+c", "leave", ""}}
+	}
+	keys := []keyHint{}
+	r := m.selected()
+	switch {
+	case r == nil:
+		keys = append(keys, keyHint{"n", "new connection", "n new"})
+	case r.err != nil:
+		keys = append(keys, keyHint{"i", "what is wrong", "i details"}, keyHint{"n", "new", ""})
+	case r.conflict != nil:
+		keys = append(keys, keyHint{"i", "why", ""}, keyHint{"y", "keep yours", ""}, keyHint{"u", "undo yours", ""})
+	case r.change != nil && r.change.Deleted:
+		keys = append(keys, keyHint{"u", "undo", ""}, keyHint{"n", "new", ""})
+	default:
+		keys = append(keys, keyHint{"n", "new", ""}, keyHint{"enter", "edit", ""}, keyHint{"v", "verify", ""})
+		if r.change != nil {
+			keys = append(keys, keyHint{"u", "undo", ""})
+		} else if m.o.Rotate != nil {
+			keys = append(keys, keyHint{"r", "rotate", ""})
+		}
+		keys = append(keys, keyHint{"d", "delete", ""})
+	}
+	leave := keyHint{"esc", "leave", ""}
+	switch {
+	case m.details:
+		leave.does = "close"
+	case m.filter != "":
+		leave.does = "no filter"
+	case len(m.jobs) > 0:
+		leave.does = "stop"
+	case len(m.pending) > 0:
+		leave.does = "cancel"
+	}
+	rest := []keyHint{}
+	if len(m.pending) > 0 {
+		keys = slices.Insert(keys, min(3, len(keys)), keyHint{"o", "OK, save", "o OK"})
+	}
+	if len(m.rows) > 0 {
+		rest = append(rest, keyHint{"i", "details", ""}, keyHint{"m", "rename", ""}, keyHint{"/", "filter", ""}, keyHint{"s", "sort", ""})
+	}
+	keys = append(keys, rest...)
+	return append(keys, keyHint{"?", "help", ""}, leave)
+}
+
+// below reports how many lines the details take under the list; 0 where they stand
+// beside it or are not shown.
+func (m *manage) below() int {
+	if !m.details || m.w >= besideFrom {
+		return 0
+	}
+	return max(min((m.h-6)*6/10, 18), 4)
+}
+
+// listTop is the line of the first row.
+func (m *manage) listTop() int {
+	if m.h >= rulesFrom {
+		return 3
+	}
+	return 2
+}
+
+// listRoom is how many rows can be seen.
+func (m *manage) listRoom() int {
+	frame := 4
+	if m.h >= rulesFrom {
+		frame += 2
+	}
+	return max(m.h-frame-m.below(), 1)
+}
+
+// listWidth is the width of the list.
+func (m *manage) listWidth() int {
+	if m.details && m.w >= besideFrom {
+		return m.w - besideWidth - 2
+	}
+	return m.w
+}
+
+// measure finds how wide the columns have to be.
+func (m *manage) measure() {
+	for i := range m.widths {
+		m.widths[i] = ansi.StringWidth(columnTitles[i]) + 2
+	}
+	m.widths[colState], m.widths[colExpires] = columnLimits[colState], columnLimits[colExpires]
+	for _, r := range m.rows {
+		for i, cell := range r.cells {
+			m.widths[i] = max(m.widths[i], min(ansi.StringWidth(cell), columnLimits[i]))
+		}
+	}
+}
+
+// columns are those that have room, in order, with their widths.
+func (m *manage) columns() (list []int, widths [columnCount]int) {
+	room := m.listWidth() - 4
+	if len(m.pending) > 0 {
+		room -= changeWidth + 2
+	}
+	widths = m.widths
+	used := 0
+	for _, c := range columnsFirst {
+		w := widths[c]
+		if c == colName {
+			w = min(w, 24) // what it needs at least; it takes what is left
+		}
+		if used+w+2 > room && c != colName && c != colState {
+			continue
+		}
+		used += w + 2
+		list = append(list, c)
+	}
+	widths[colName] = max(min(m.widths[colName], room-used+min(m.widths[colName], 24)), 8)
+	slices.Sort(list)
+	return list, widths
+}
+
+// columnAt tells which column's head is at x.
+func (m *manage) columnAt(x int) string {
+	list, widths := m.columns()
+	at := 3
+	for _, c := range list {
+		if x >= at && x < at+widths[c]+2 {
+			return columnKeys[c]
+		}
+		at += widths[c] + 2
+	}
+	return ""
+}
+
+// listBody draws the list with its head, and the details.
+func (m *manage) listBody(room int) (body []string, above, below bool) {
+	switch {
+	case !m.loaded && m.trouble == "":
+		return []string{"", " Reading the connections…"}, false, false
+	case len(m.rows) == 0 && m.loaded:
+		return m.welcome(), false, false
+	}
+	list, widths := m.columns()
+	head := "   "
+	for _, c := range list {
+		title := columnTitles[c]
+		if columnKeys[c] == m.sort.by {
+			title += map[bool]string{false: " ↑", true: " ↓"}[m.sort.down]
+		}
+		head += pad(title, widths[c]) + "  "
+	}
+	if len(m.pending) > 0 {
+		head += "CHANGE"
+	}
+	body = append(body, m.th.faint.Render(head))
+	n := m.listRoom()
+	now := m.now()
+	for i := m.top; i < min(m.top+n, len(m.shown)); i++ {
+		body = append(body, m.drawRow(m.shown[i], i == m.at, list, widths, now))
+	}
+	if len(m.shown) == 0 {
+		body = append(body, "", " No connection matches /"+clean(m.filter)+"; esc shows all.")
+	}
+	above, below = m.top > 0, m.top+n < len(m.shown)
+	r := m.selected()
+	if !m.details || r == nil {
+		return body, above, below
+	}
+	if m.w >= besideFrom {
+		side := m.detailLines(r, besideWidth-2, now)
+		for len(body) < room {
+			body = append(body, "")
+		}
+		for i := range body {
+			left := body[i]
+			if ansi.StringWidth(left) > m.listWidth() {
+				left = ansi.Truncate(left, m.listWidth(), "…")
+			}
+			text := ""
+			if i < len(side) {
+				text = side[i]
+			}
+			body[i] = pad(left, m.listWidth()) + m.th.faint.Render("│") + " " + text
+		}
+		return body, above, below
+	}
+	for len(body) < n+1 {
+		body = append(body, "")
+	}
+	lines := m.detailLines(r, m.w-2, now)
+	body = append(body, (&screen{w: m.w, th: m.th}).rule(false, ""))
+	if rest := m.below() - 1; len(lines) > rest {
+		lines = append(lines[:max(rest-1, 0)], m.th.faint.Render("… more in: c2conn show "+shellQuote(r.c.Name)))
+	}
+	return append(body, indent(lines)...), above, below
+}
+
+func (m *manage) style(n int) lipgloss.Style {
+	switch n {
+	case 1:
+		return m.th.good
+	case 2:
+		return m.th.warn
+	case 3:
+		return m.th.bad
+	case 4:
+		return m.th.faint
+	}
+	return lipgloss.NewStyle()
+}
+
+func (m *manage) drawRow(r *manageRow, selected bool, list []int, widths [columnCount]int, now time.Time) string {
+	var b strings.Builder
+	mark := " "
+	if r.change != nil {
+		mark = m.th.accent.Render("*")
+	}
+	if selected {
+		b.WriteString(m.th.accent.Render("›") + mark + " ")
+	} else {
+		b.WriteString(" " + mark + " ")
+	}
+	for _, c := range list {
+		switch c {
+		case colState:
+			l := r.look(now)
+			sign, word, style := l.sign, l.word, m.style(l.style)
+			if j := m.jobs[r.c.ID]; j != nil && r.err == nil {
+				sign, word, style = "…", j.text, m.th.faint
+				if j.cancel != nil {
+					sign, style = m.spinner(), m.th.accent
+				}
+			}
+			b.WriteString(style.Render(sign) + pad(" "+clip(word, widths[c]-2), widths[c]-1))
+		case colExpires:
+			text, style := expiry(now, r.c.Credential.NotAfter)
+			if r.err != nil {
+				text, style = "", 0
+			}
+			if style == 0 {
+				b.WriteString(pad(text, widths[c]))
+			} else {
+				b.WriteString(m.style(style).Render(text) + pad("", widths[c]-ansi.StringWidth(text)))
+			}
+		default:
+			text := clip(r.cells[c], widths[c])
+			gap := pad("", widths[c]-ansi.StringWidth(text))
+			if c == colName && selected {
+				text = m.th.bold.Render(text)
+			}
+			b.WriteString(text + gap)
+		}
+		b.WriteString("  ")
+	}
+	if r.change != nil {
+		b.WriteString(m.th.accent.Render(ChangeWords(*r.change)))
+	}
+	return b.String()
+}
+
+// welcome is the first screen of all.
+func (m *manage) welcome() []string {
+	lines := []string{"", m.th.bold.Render("No connections yet."), ""}
+	lines = append(lines, wrapText("A connection is a saved profile with which your backup or migration software reaches a Microsoft 365 tenant: the application in Entra ID, its certificate, and the account it works with.", min(m.w-2, 76), "", "")...)
+	lines = append(lines, "", m.th.accent.Render("n")+"  make the first one; a wizard leads through the steps", m.th.accent.Render("?")+"  what all this is about", m.th.accent.Render("esc")+" leave")
+	return indent(lines)
+}
+
+// detailLines is everything about a connection.
+func (m *manage) detailLines(r *manageRow, width int, now time.Time) []string {
+	c := r.c
+	lines := []string{m.th.bold.Render(clip(clean(c.Name), width))}
+	if r.err != nil {
+		return append(lines, wrapText(damagedWords(c.Name, r.err), width, "✗ ", "  ")...)
+	}
+	say := func(title, text string) {
+		if text != "" {
+			lines = append(lines, wrapText(text, width, m.th.faint.Render(pad(title, 13)), strings.Repeat(" ", 13))...)
+		}
+	}
+	l := r.look(now)
+	state := l.sign + " " + l.word
+	if l.word == "obsolete" {
+		state += ", verified" + since(now, c.Verification.At)
+	}
+	say("State", state)
+	for _, why := range r.obsolete {
+		say("! Obsolete", why)
+	}
+	if r.conflict != nil {
+		say("✗ Conflict", r.conflict.Error())
+	}
+	if x := r.change; x != nil {
+		text := ChangeWords(*x) + ", not saved"
+		if x.Was != "" {
+			text += "; saved as " + clean(x.Was)
+		}
+		if len(x.Fields) > 0 {
+			text += ": " + strings.Join(x.Fields, ", ")
+		}
+		say("* Change", text)
+	}
+	for _, res := range m.found[c.ID] {
+		if res.Status != task.Fail && res.Status != task.Warn {
+			continue
+		}
+		look := m.th.status(res.Status)
+		say(look.sign+" "+look.word, clean(res.Title)+": "+clean(res.Finding))
+		if res.Advice != nil {
+			for _, next := range res.Advice.Next {
+				say("", "  "+next)
+			}
+		}
+	}
+	if len(m.found[c.ID]) == 0 {
+		for _, s := range []string{"fail", "warn"} {
+			var ids []string
+			for id, status := range c.Verification.Checks {
+				if status == s {
+					ids = append(ids, clean(id))
+				}
+			}
+			slices.Sort(ids)
+			say(map[string]string{"fail": "✗ Failed", "warn": "! Warnings"}[s], strings.Join(ids, ", "))
+		}
+	}
+	say("Kind", kindWord(c.Kind)+", "+whereWord(c))
+	say("Tenant", strings.Join(nonEmpty(clean(c.Tenant.Name), clean(c.Tenant.Domain), c.Tenant.ID), " · "))
+	say("Account", clean(c.Account))
+	say("Application", strings.Join(nonEmpty(clean(c.Registration.AppName), c.Registration.ClientID, c.Registration.Mode), " · "))
+	cred := strings.ReplaceAll(c.Credential.Type, "-", " ")
+	if c.Credential.Thumbprint != "" {
+		cred += " " + c.Credential.Thumbprint
+	}
+	if t := c.Credential.NotAfter; !t.IsZero() {
+		text, _ := expiry(now, t)
+		cred += ", until " + t.UTC().Format(time.DateOnly) + " (" + text + ")"
+	}
+	say("Signs in by", cred)
+	say("SharePoint", clean(c.Endpoints.SharePoint))
+	say("Fleet", clean(c.Fleet))
+	return lines
+}
+
+func nonEmpty(parts ...string) []string {
+	return slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+}
+
+// openHelp explains the dashboard.
+func (m *manage) openHelp() {
+	m.pager = &pager{title: "Help · connections", close: "?", lines: func(width int) []string {
+		lines := wrapText("All saved connections. What you change here is kept on disk at once, marked with *, and takes effect when you save: OK saves all, Cancel asks. "+
+			"After a crash it is still there. Three things take effect at once: what is registered in the tenant, a rotation, and the result of a verification.", width, "", "")
+		lines = append(lines, "", m.th.bold.Render("States"))
+		for _, s := range [][2]string{
+			{"✓ verified", "every required check has passed"},
+			{"! waiting", "an administrator has to consent: c2conn consent NAME"},
+			{"! not verified", "saved without, or changed since"},
+			{"! obsolete", "works perhaps, but should be made anew; details say why"},
+			{"✗ failed", "a required check failed; details say which"},
+			{"✗ in conflict", "changed here and by another program; y keeps yours, u undoes yours"},
+			{"✗ damaged", "its file cannot be used; it was left as it is"},
+		} {
+			lines = append(lines, wrapText(fmt.Sprintf("%-14s %s", s[0], s[1]), width, "  ", strings.Repeat(" ", 17))...)
+		}
+		lines = append(lines, "", m.th.bold.Render("Keys"))
+		for _, k := range manageHelpKeys {
+			lines = append(lines, wrapText(fmt.Sprintf("%-14s %s", k[0], k[1]), width, "  ", strings.Repeat(" ", 17))...)
+		}
+		return lines
+	}}
+}
+
+var manageHelpKeys = [][2]string{
+	{"n", "new connection"},
+	{"enter, e", "edit; also a double click"},
+	{"m, F2", "rename"},
+	{"v, V", "verify this one; verify all that are shown"},
+	{"x", "stop verifying"},
+	{"r", "rotate the credential, at once"},
+	{"d", "delete, when you save"},
+	{"u", "undo what is changed about this one"},
+	{"y", "in conflict: keep your version"},
+	{"i, space", "details"},
+	{"/", "filter by words; also by state, as in: /not verified"},
+	{"s, S", "sort by the next column; turn the order; also a click on the head"},
+	{"o", "OK: save and leave"},
+	{"ctrl+s", "save and stay"},
+	{"esc, q", "cancel: asks where something is not saved"},
+	{"ctrl+r, F5", "read the connections again"},
+	{"ctrl+c", "leave at once; what is changed stays staged"},
+}
