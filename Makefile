@@ -44,8 +44,8 @@ vet:
 	$(PLAIN) go vet ./...
 	$(PLAIN) go vet -tags integration ./integration
 	@if $(PLAIN) go list -deps ./cmd/c2conn | grep azure-sdk-for-go/sdk/azcore; then echo "c2conn must not link azcore"; exit 1; fi
-	$(PLAIN) GOOS=windows go vet ./connections/... ./internal/certs/... ./internal/cloud/...
-	$(PLAIN) GOOS=darwin go vet ./connections/... ./internal/certs/... ./internal/cloud/...
+	$(PLAIN) GOOS=windows go vet ./connections/... ./internal/certs/... ./internal/cloud/... ./internal/handout/...
+	$(PLAIN) GOOS=darwin go vet ./connections/... ./internal/certs/... ./internal/cloud/... ./internal/handout/...
 
 lint:
 	@scripts/lint $(GOLANGCI)
@@ -64,7 +64,7 @@ fuzz:
 
 # Rewrites the golden screens and texts; look at the difference before committing it.
 golden:
-	go test ./wizard/ ./internal/cli/ ./internal/advice/ ./registration/ -update
+	go test ./wizard/ ./internal/cli/ ./internal/advice/ ./internal/report/ ./registration/ -update
 
 clean:
 	rm -rf bin dist

@@ -107,6 +107,10 @@ type Credential struct {
 	KeyID            string    `yaml:"key_id,omitempty" json:"key_id,omitempty"`                       // of its entry in the registration, GUID; known where c2conn added it
 }
 
+// ExpirySoon is how long before its end a credential is worth a warning, wherever no
+// other time is asked for.
+const ExpirySoon = 30 * 24 * time.Hour
+
 // ExpiresWithin reports whether the credential ends before d has passed from now; one
 // whose end is not known does not.
 func (c Credential) ExpiresWithin(now time.Time, d time.Duration) bool {

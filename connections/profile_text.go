@@ -140,7 +140,7 @@ func (s *Store) PutText(ctx context.Context, name string, was, text []byte, chan
 			return Connection{}, err
 		}
 	}
-	if err := s.checkTarget(ctx, old, c, file); err != nil {
+	if err := s.checkTargetBut(ctx, old, c, file); err != nil {
 		return Connection{}, err
 	}
 	written, err := s.write(c.ID, version{file: file, data: now, info: info}, to, data)

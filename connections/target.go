@@ -90,9 +90,15 @@ func (s *Store) mayBeTarget(path string) bool {
 // checkTarget refuses a second migration target for one mailbox. Only where c
 // becomes such a target, or changes its mailbox, the others are looked at: neither a
 // double made by hand nor the id that a verification fills in must keep the
-// verification from being saved. was is the zero Connection for a new one; file is the
-// one that c replaces, damaged or not, "" for a new one. The caller holds the lock.
-func (s *Store) checkTarget(ctx context.Context, was, c Connection, file string) error {
+// verification from being saved. was is the zero Connection for a new one. The caller
+// holds the lock.
+func (s *Store) checkTarget(ctx context.Context, was, c Connection) error {
+	return s.checkTargetBut(ctx, was, c, "")
+}
+
+// checkTargetBut is checkTarget where c replaces a file that may be damaged, and is not
+// in its own way.
+func (s *Store) checkTargetBut(ctx context.Context, was, c Connection, file string) error {
 	if c.Kind != MigrationTarget || was.Kind == MigrationTarget && !movesMailbox(was, c) {
 		return nil
 	}

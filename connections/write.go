@@ -62,7 +62,7 @@ func (s *Store) Add(ctx context.Context, c Connection) (Connection, error) {
 			return Connection{}, err
 		}
 	}
-	if err := s.checkTarget(ctx, Connection{}, c, ""); err != nil {
+	if err := s.checkTarget(ctx, Connection{}, c); err != nil {
 		return Connection{}, err
 	}
 	file := fileName(c.Name)
@@ -116,13 +116,36 @@ func (s *Store) Update(ctx context.Context, nameOrID string, change func(*Connec
 		return Connection{}, err
 	}
 	defer unlock()
-	was, old, file, err := s.find(ctx, nameOrID)
+	p, err := s.changed(ctx, nameOrID, change)
 	if err != nil {
 		return Connection{}, err
 	}
+	info, err := s.write(p.c.ID, p.old, p.to, p.data)
+	if err != nil {
+		return Connection{}, fmt.Errorf("saving connection %q: %w", p.c.Name, err)
+	}
+	s.noteInIndex(p.to, info, p.c)
+	return p.c, nil
+}
+
+// pending is a change that was checked and is not on the disk yet.
+type pending struct {
+	c    Connection
+	old  version
+	to   string // its file
+	data []byte
+}
+
+// changed lets change have a connection and checks what came of it. The caller holds
+// the lock.
+func (s *Store) changed(ctx context.Context, nameOrID string, change func(*Connection) error) (pending, error) {
+	was, old, file, err := s.find(ctx, nameOrID)
+	if err != nil {
+		return pending{}, err
+	}
 	c := was.clone()
 	if err := change(&c); err != nil {
-		return Connection{}, err
+		return pending{}, err
 	}
 	c.ID, c.Schema, c.Created, c.Updated = was.ID, SchemaVersion, was.Created, s.o.Now()
 	if mailbox(c.Account) != mailbox(was.Account) && c.AccountID == was.AccountID {
@@ -130,27 +153,22 @@ func (s *Store) Update(ctx context.Context, nameOrID string, change func(*Connec
 	}
 	c = c.normalised()
 	if err := c.Validate(); err != nil {
-		return Connection{}, fmt.Errorf("connection %q: %w", clean(c.Name), err)
+		return pending{}, fmt.Errorf("connection %q: %w", clean(c.Name), err)
 	}
 	data, err := render(c, old.data)
 	if err != nil {
-		return Connection{}, err
+		return pending{}, err
 	}
 	to := fileName(c.Name)
 	if to != file {
 		if err := s.free(c.Name); err != nil {
-			return Connection{}, err
+			return pending{}, err
 		}
 	}
-	if err := s.checkTarget(ctx, was, c, file); err != nil {
-		return Connection{}, err
+	if err := s.checkTarget(ctx, was, c); err != nil {
+		return pending{}, err
 	}
-	info, err := s.write(c.ID, old, to, data)
-	if err != nil {
-		return Connection{}, fmt.Errorf("saving connection %q: %w", c.Name, err)
-	}
-	s.noteInIndex(to, info, c)
-	return c, nil
+	return pending{c: c, old: old, to: to, data: data}, nil
 }
 
 // Rename gives a connection, found by name or id, a new name. Errors as Update.

@@ -31,6 +31,7 @@ type chromium struct {
 	next     int
 	waiting  map[int]chan message
 	complain []string // what the page did wrong
+	requests []string // what it asked for, once Network is enabled
 }
 
 type message struct {
@@ -116,8 +117,27 @@ func (b *chromium) read(r *bufio.Reader) {
 		if m.Method == "Log.entryAdded" || m.Method == "Runtime.exceptionThrown" {
 			b.complain = append(b.complain, string(m.Params))
 		}
+		if m.Method == "Network.requestWillBeSent" {
+			var p struct{ Request struct{ URL string } }
+			if json.Unmarshal(m.Params, &p) == nil && !strings.HasPrefix(p.Request.URL, "data:") {
+				b.requests = append(b.requests, p.Request.URL)
+			}
+		}
 		b.mu.Unlock()
 	}
+}
+
+// asked are the addresses that the page asked for.
+func (b *chromium) asked() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.requests...)
+}
+
+// size makes the window so many pixels wide.
+func (b *chromium) size(width int) {
+	b.t.Helper()
+	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": false}, nil)
 }
 
 // try sends a command and waits for its answer.

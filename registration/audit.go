@@ -98,9 +98,6 @@ type DriftPages struct {
 	Credentials string `json:"credentials,omitempty"`
 }
 
-// soon is how long before its end a credential is worth a word.
-const soon = 30 * day
-
 // endTolerance is by how much a registered end may differ from the certificate's:
 // azure-cli sets it a second earlier, other tools write the day alone.
 const endTolerance = day
@@ -282,7 +279,7 @@ func ended(end, now time.Time) bool { return !end.IsZero() && !now.Before(end) }
 // judgeOthers lists what has expired or soon will.
 func (d *Drift) judgeOthers(app graph.Application, now time.Time) {
 	add := func(c DriftCredential) {
-		if c.NotAfter.IsZero() || c.NotAfter.Sub(now) > soon {
+		if c.NotAfter.IsZero() || c.NotAfter.Sub(now) > connections.ExpirySoon {
 			return
 		}
 		c.NotAfter, c.Expired = c.NotAfter.UTC(), ended(c.NotAfter, now)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,14 +25,56 @@ type secretFile struct {
 	data           []byte
 }
 
-// newKit writes the files; all are for the owner's eyes only.
+// newKit writes the files; all are for the owner's eyes only. Of several tenants each
+// has a folder of its own, and a list of them names what is in it.
 func newKit(world *sim.World, dir string) (*kit, error) {
+	k, err := tenantKit(world, dir)
+	if err != nil || len(world.Tenants()) == 1 {
+		return k, err
+	}
+	var list []map[string]string
+	for i, tenant := range world.Tenants() {
+		of := k
+		if i > 0 {
+			own := filepath.Join(dir, strings.TrimSuffix(tenant.TenantDomain, ".onmicrosoft.com"))
+			if err := os.MkdirAll(own, 0o700); err != nil {
+				return nil, fmt.Errorf("make a folder for the files: %w", err)
+			}
+			if of, err = tenantKit(tenant, own); err != nil {
+				return nil, err
+			}
+		}
+		values := map[string]string{"name": tenant.Title()}
+		for _, v := range of.vars {
+			values[strings.ToLower(strings.TrimPrefix(v.name, "SIM_"))] = v.value
+		}
+		list = append(list, values)
+	}
+	text, err := json.MarshalIndent(list, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("describe the tenants: %w", err)
+	}
+	path := filepath.Join(dir, "tenants.json")
+	if err := os.WriteFile(path, append(text, '\n'), 0o600); err != nil {
+		return nil, fmt.Errorf("write tenants.json: %w", err)
+	}
+	k.vars = append(k.vars, variable{"SIM_TENANTS_FILE", path})
+	return k, nil
+}
+
+// tenantKit writes the files of one tenant.
+func tenantKit(world *sim.World, dir string) (*kit, error) {
 	k := &kit{dir: dir}
-	token, err := world.AdminToken(sim.GlobalAdmin)
+	token, err := world.AdminToken(world.Account(sim.GlobalAdmin))
 	if err != nil {
 		return nil, fmt.Errorf("make the administrator's token: %w", err)
 	}
+	pem, err := world.Certificate.PEM()
+	if err != nil {
+		return nil, err
+	}
 	files := []secretFile{
+		{"certificate.pem", "SIM_CERT_PEM_FILE", pem},
 		{"client-secret.txt", "SIM_CLIENT_SECRET_FILE", []byte(world.Secret)},
 		{"certificate.pfx", "SIM_CERT_FILE", world.PFX},
 		{"certificate-password.txt", "SIM_CERT_PASSWORD_FILE", []byte(sim.PFXPassword)},

@@ -238,3 +238,21 @@ func TestServe(t *testing.T) {
 		}
 	}
 }
+
+// Several tenants are described in a list, each with files of its own.
+func TestRunTenants(t *testing.T) {
+	t.Parallel()
+	needShell(t)
+	code, out, errs := start(t, nil, "run", "--tenants", "3", "--", "sh", "-c", `cat "$SIM_TENANTS_FILE"; ls -d "$(dirname "$SIM_TENANTS_FILE")"/contoso0*`)
+	if code != 0 {
+		t.Fatalf("code %d: %s", code, errs)
+	}
+	for _, want := range []string{`"tenant_domain": "contoso.onmicrosoft.com"`, `"mailbox": "admin@contoso03.com"`, `"cert_pem_file": `, "contoso02", `"name": "Contoso 02 (simulated)"`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%s is missing in\n%s", want, out)
+		}
+	}
+	if code, _, errs := start(t, nil, "run", "--tenants", "-1", "--", "true"); code != 2 || !strings.Contains(errs, "--tenants") {
+		t.Errorf("code %d: %s", code, errs)
+	}
+}

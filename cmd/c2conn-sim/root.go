@@ -78,6 +78,8 @@ type worldFlags struct {
 	seed   int64
 	log    string
 	dump   string
+
+	tenants int
 }
 
 func (f *worldFlags) add(cmd *cobra.Command) {
@@ -85,6 +87,7 @@ func (f *worldFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.rtt, "rtt", 0, "delay added to every answer, such as 80ms (connecting is not delayed)")
 	flags.StringArrayVar(&f.faults, "fault", nil, "switch a fault on: NAME or NAME=ARGUMENT (may be repeated; see c2conn-sim faults)")
 	flags.Int64Var(&f.seed, "seed", 1, "decides all ids and secrets of the tenant")
+	flags.IntVar(&f.tenants, "tenants", 1, "how many tenants share the services; SIM_TENANTS_FILE then describes them all, as JSON")
 	flags.StringVar(&f.log, "log", "", "write every request and its answer to this file, a JSON object a line")
 	flags.StringVar(&f.dump, "dump", "", "at the end, write the tenant's applications, service principals (without Microsoft's own), assignments and deleted items to this file, as JSON")
 }
@@ -94,7 +97,10 @@ func (f *worldFlags) start(listen string) (*sim.World, func() error, error) {
 	if f.rtt < 0 {
 		return nil, nil, fmt.Errorf("%w: --rtt must not be negative", errUsage)
 	}
-	o := sim.Options{Seed: f.seed, Now: time.Now, RTT: f.rtt, Faults: f.faults, Listen: listen}
+	if f.tenants < 0 {
+		return nil, nil, fmt.Errorf("%w: --tenants must not be negative", errUsage)
+	}
+	o := sim.Options{Tenants: f.tenants, Seed: f.seed, Now: time.Now, RTT: f.rtt, Faults: f.faults, Listen: listen}
 	closeLog := func() error { return nil }
 	if f.log != "" {
 		file, err := os.OpenFile(f.log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)

@@ -23,9 +23,9 @@ func newRun(p Process) *cobra.Command {
 		Short: "Run a command against a fresh tenant and end with its exit code",
 		Long: "Run a command against a fresh tenant and end with its exit code (128 plus the number of\nthe signal that ended it).\n\n" +
 			"The command finds in its environment: C2CONN_HOME (fresh unless set), C2CONN_CLOUD=sim,\nSIM_TENANT_ID, SIM_TENANT_DOMAIN, SIM_CLIENT_ID, SIM_MAILBOX, SIM_CLIENT_SECRET_FILE,\n" +
-			"SIM_CERT_FILE (PFX), SIM_CERT_PASSWORD_FILE, SIM_ADMIN_TOKEN_FILE (a Global Administrator's\ntoken for Microsoft Graph, good for an hour), SIM_CA_FILE, SIM_CLOUD_FILE, SIM_LOGIN_URL,\nSIM_GRAPH_URL, SIM_OUTLOOK_URL, SIM_SHAREPOINT_URL, and the applications for the other kinds of\n" +
+			"SIM_CERT_FILE (PFX), SIM_CERT_PASSWORD_FILE, SIM_CERT_PEM_FILE (without password), SIM_ADMIN_TOKEN_FILE (a Global Administrator's\ntoken for Microsoft Graph, good for an hour), SIM_CA_FILE, SIM_CLOUD_FILE, SIM_LOGIN_URL,\nSIM_GRAPH_URL, SIM_OUTLOOK_URL, SIM_SHAREPOINT_URL, and the applications for the other kinds of\n" +
 			"connections: SIM_SHAREPOINT_CLIENT_ID, SIM_SOURCE_CLIENT_ID, SIM_TARGET_CLIENT_ID, with the\nsame certificate or SIM_SHAREPOINT_SECRET_FILE, SIM_SOURCE_SECRET_FILE, SIM_TARGET_SECRET_FILE.\n\n" +
-			"With --dump the tenant's registrations are written to a file when the command has ended.\nc2conn-sim faults lists what --fault can switch on.",
+			"With --dump the tenant's registrations are written to a file when the command has ended.\nWith --tenants SIM_TENANTS_FILE lists all of them, with the values of the variables of each;\nthe variables themselves are the first one's. A fault for one tenant alone: contoso02:throttle.\n\nc2conn-sim faults lists what --fault can switch on.",
 		Example: "  c2conn-sim run -- env\n  c2conn-sim run --rtt 80ms --fault throttle --log requests.jsonl -- c2conn verify --all\n" +
 			"  c2conn-sim run --fault replication=20s,0.5 --dump tenant.json -- sh -c \\\n    'c2conn new exchange --auto --access-token-stdin --name backup < \"$SIM_ADMIN_TOKEN_FILE\"'",
 		Args: func(_ *cobra.Command, args []string) error {

@@ -34,7 +34,7 @@ func RoleLine(r Role) string {
 	return line
 }
 
-// ValidityError is a certificate that is outside its time, or soon will be.
+// ValidityError is a certificate or client secret that is outside its time, or soon will be.
 type ValidityError struct {
 	NotBefore, NotAfter time.Time
 	Now                 time.Time
@@ -116,14 +116,20 @@ func (e *NotOfferedError) Error() string {
 	return fmt.Sprintf("checks for %s connections (%s) come with a later version", e.Kind, e.Location)
 }
 
-func validityJudgement(e *ValidityError) judgement {
+func validityJudgement(e *ValidityError, f Facts) judgement {
 	r := row{class: ClassCheck}
+	what := "certificate"
+	if f.CredentialType == connections.TypeClientSecret {
+		what = "client secret"
+	}
 	renew := []string{
 		"Make a new certificate, or import one:",
 		"$ c2conn cert new",
 		"Upload its public part: {credentials}",
 		"{edit}",
-		"{anew}",
+	}
+	if f.Connection != "" && f.Login == "" {
+		renew = []string{"Renew it. c2conn adds the new one beside the old one, waits until it works, and then changes the connection:", "$ c2conn rotate " + shellWord(f.Connection)}
 	}
 	switch {
 	case e.Now.Before(e.NotBefore):
@@ -132,13 +138,16 @@ func validityJudgement(e *ValidityError) judgement {
 		r.why = "By this computer's clock it is " + e.Now.UTC().Format("2006-01-02 15:04") + " UTC. Either the clock is wrong or the certificate was made for later."
 		r.next = []string{"Check the date and time of this computer.", "If the clock is right, wait until the certificate starts, or use another one.", "{again}"}
 	case !e.Now.Before(e.NotAfter):
-		r.what = "The certificate expired on " + day(e.NotAfter) + "."
+		r.what = "The " + what + " expired on " + day(e.NotAfter) + "."
 		r.why = "Entra ID does not accept it any more. By this computer's clock it is " + day(e.Now) + "."
 		r.next = append(renew, "{again}")
 	default:
-		r.what = "The certificate expires soon, on " + day(e.NotAfter) + "."
+		r.what = "The " + what + " expires soon, on " + day(e.NotAfter) + "."
 		r.why = "After that day the application cannot sign in, and backups or migrations stop."
-		r.next = append(renew, "{again}", "Only when this passes, remove the old certificate in the Entra admin centre.")
+		r.next = append(renew, "{again}")
+		if f.Connection == "" || f.Login != "" {
+			r.next = append(r.next, "Only when this passes, remove the old certificate in the Entra admin centre.")
+		}
 	}
 	return judgement{row: r}
 }

@@ -107,7 +107,7 @@ func judge(err error, f Facts) judgement {
 	case errors.As(err, &graphError):
 		return fromGraph(graphError, f)
 	case errors.As(err, &validity):
-		return validityJudgement(validity)
+		return validityJudgement(validity, f)
 	case errors.As(err, &missing):
 		return missingJudgement(missing, f)
 	case errors.As(err, &superfluous):

@@ -13,10 +13,21 @@ import (
 // Write puts data at dir/name in one step, with mode 0600 and the folder made with
 // 0700 where it is missing. Without replace an existing file stays as it is and
 // the error is fs.ErrExist, even when two processes race.
-func Write(dir, name string, data []byte, replace bool) (err error) {
+func Write(dir, name string, data []byte, replace bool) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
+	return write(dir, name, data, replace, 0)
+}
+
+// Publish puts data at dir/name in one step, with that mode whatever the umask says:
+// for a file that other users read. The folder must be there; a file is replaced.
+func Publish(dir, name string, data []byte, mode fs.FileMode) error {
+	return write(dir, name, data, true, mode)
+}
+
+// write gives the file its mode before its name; 0 leaves 0600.
+func write(dir, name string, data []byte, replace bool, mode fs.FileMode) (err error) {
 	temp, err := os.CreateTemp(dir, "."+name+".*") // created with mode 0600
 	if err != nil {
 		return err
@@ -28,6 +39,9 @@ func Write(dir, name string, data []byte, replace bool) (err error) {
 		}
 	}()
 	_, err = temp.Write(data)
+	if err == nil && mode != 0 {
+		err = temp.Chmod(mode)
+	}
 	if err == nil {
 		err = temp.Sync()
 	}

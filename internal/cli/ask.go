@@ -61,13 +61,20 @@ func (a *app) askPassphrase(ctx context.Context, confirm bool) (connections.Secr
 		return a.readPassword(ctx, "Passphrase of c2conn's secrets: ")
 	}
 	a.errorf("The keychain cannot be used here. Choose a passphrase that protects the secrets of c2conn;\nit will be asked for whenever one is used.\n")
+	secret, err := a.newPassphrase(ctx)
+	if err == nil && secret.IsZero() {
+		err = connections.ErrPassphraseNeeded
+	}
+	return secret, err
+}
+
+// newPassphrase asks for a new passphrase until it was typed twice alike. Enter alone
+// gives none.
+func (a *app) newPassphrase(ctx context.Context) (connections.Secret, error) {
 	for {
 		first, err := a.readPassword(ctx, "New passphrase: ")
-		if err != nil {
+		if err != nil || first.IsZero() {
 			return connections.Secret{}, err
-		}
-		if first.IsZero() {
-			return connections.Secret{}, connections.ErrPassphraseNeeded
 		}
 		again, err := a.readPassword(ctx, "Once more: ")
 		if err != nil {

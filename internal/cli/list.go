@@ -12,13 +12,18 @@ import (
 )
 
 func newList(a *app) *cobra.Command {
-	return &cobra.Command{
+	var within period
+	cmd := &cobra.Command{
 		Annotations: map[string]string{quick: "yes"},
 		Use:         "list", Aliases: []string{"ls"}, Short: "List the saved connections", GroupID: groupConnect,
 		Long: `Lists the saved connections with the state of their last verification and the
 days until their certificate expires. A damaged file is reported and left alone;
-the exit code is then 1.`,
-		Example: "  c2conn list\n  c2conn list --output json\n  c2conn list --output name | xargs -n1 c2conn verify",
+the exit code is then 1.
+
+--expires-within lists only what ends within that time, and the exit code is 5 where
+there is any. It looks at the saved dates and asks nobody, so a timer can run it
+often; the end of a client secret is known only where c2conn made it.`,
+		Example: "  c2conn list\n  c2conn list --expires-within 30d\n  c2conn list --output json\n  c2conn list --output name | xargs -n1 c2conn verify",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			store, err := a.store()
@@ -29,9 +34,14 @@ the exit code is then 1.`,
 			if err != nil {
 				return err
 			}
-			return a.printList(entries)
+			if cmd.Flags().Changed(expiresWithin) {
+				return a.printEnding(entries, time.Duration(within))
+			}
+			return a.printList(entries, "No connections yet. Create one: c2conn new exchange\n")
 		},
 	}
+	addExpiresWithin(cmd, &within, "list only what ends within this time, for example 30d; exit code 5 where there is any")
+	return cmd
 }
 
 type listJSON struct {
@@ -44,7 +54,8 @@ type problemJSON struct {
 	Error string `json:"error"`
 }
 
-func (a *app) printList(entries []connections.Entry) error {
+// printList prints connections, and in the form of a table a sentence where there is none.
+func (a *app) printList(entries []connections.Entry, none string) error {
 	doc := listJSON{Connections: make([]*connections.Connection, 0, len(entries))}
 	names := make([]string, 0, len(entries))
 	for i := range entries {
@@ -58,12 +69,15 @@ func (a *app) printList(entries []connections.Entry) error {
 	}
 	err := a.print(printable{value: doc, name: strings.Join(names, "\n"), table: func() string {
 		if len(doc.Connections) == 0 && len(doc.Problems) == 0 {
-			return "No connections yet. Create one: c2conn new exchange\n"
+			return none
 		}
 		return listTable(doc.Connections, a.Clock.Now())
 	}})
 	if err != nil {
 		return err
+	}
+	if a.output == "table" {
+		a.sayEnding(doc.Connections, connections.ExpirySoon)
 	}
 	for _, p := range doc.Problems {
 		a.errorf("✗ %s\n", p.Error)
@@ -81,7 +95,7 @@ func listTable(list []*connections.Connection, now time.Time) string {
 	rows := make([][]string, 1, len(list)+1)
 	rows[0] = []string{"NAME", "KIND", "WHERE", "ACCOUNT", "STATE", "EXPIRES"}
 	for _, c := range list {
-		rows = append(rows, []string{c.Name, kindTitle(c.Kind), where(*c), c.Account, stateText(c.Verification, now), left(now, c.Credential.NotAfter)})
+		rows = append(rows, []string{c.Name, kindTitle(c.Kind), where(*c), c.Account, stateText(c.Verification, now), endText(c.Credential, now)})
 	}
 	return columns(rows)
 }
@@ -198,7 +212,10 @@ func credentialText(c connections.Credential, now time.Time) string {
 	case connections.TypeCertificate:
 		return fmt.Sprintf("certificate %s, until %s (%s)", c.Thumbprint, c.NotAfter.Format(time.DateOnly), left(now, c.NotAfter))
 	case connections.TypeClientSecret:
-		return "client secret"
+		if c.NotAfter.IsZero() {
+			return "client secret, end not known"
+		}
+		return fmt.Sprintf("client secret, until %s (%s)", c.NotAfter.Format(time.DateOnly), left(now, c.NotAfter))
 	}
 	return c.Type
 }

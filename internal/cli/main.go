@@ -83,6 +83,8 @@ func readPassword(ctx context.Context, fd int, prompt func()) (line []byte, err 
 // Environment is the world outside the streams. Tests give their own.
 type Environment struct {
 	Getenv     func(string) string
+	Environ    func() []string        // all variables, for a command that is run; nil for none
+	Program    func() (string, error) // this program's file, to be started again; nil where it cannot be
 	ReadFile   func(string) ([]byte, error)
 	Clock      transport.Clock
 	Rand       io.Reader
@@ -100,7 +102,7 @@ type Environment struct {
 // SystemEnvironment is the environment of the process.
 func SystemEnvironment() Environment {
 	return Environment{
-		Getenv: os.Getenv, ReadFile: readFile, Clock: transport.SystemClock(), Rand: rand.Reader,
+		Getenv: os.Getenv, Environ: os.Environ, Program: os.Executable, ReadFile: readFile, Clock: transport.SystemClock(), Rand: rand.Reader,
 		Keychain: oskeychain.New(oskeychain.Options{Getenv: os.Getenv}), Version: buildVersion(),
 	}
 }
@@ -182,7 +184,8 @@ func Main(ctx context.Context, args []string, s Streams, e Environment) int {
 	}
 }
 
-// quick marks a command that waits for nothing but this machine's disk.
+// quick marks a command that waits for nothing but this machine's disk, or that
+// listens to signals itself.
 const quick = "quick"
 
 // grace is how long a cancelled command has to end by itself.

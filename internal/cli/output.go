@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/report"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/transport"
 )
@@ -24,9 +26,22 @@ func clean(s string) string { return transport.CleanText(s, 1000) }
 // printable is a result in the forms that --output offers. An empty name or a
 // nil table means that the form makes no sense for it.
 type printable struct {
-	value any
-	name  string
-	table func() string
+	value  any
+	name   string
+	table  func() string
+	report func() report.Report // of the commands with the forms of a report
+}
+
+// reports marks a command that offers the forms of a report, too.
+const reports = "reports"
+
+// formsOf lists the forms of output that a command offers.
+func formsOf(cmd *cobra.Command) []string {
+	forms := []string{"table", "json", "yaml", "name"}
+	if cmd.Annotations[reports] != "" {
+		forms = append(forms, report.Forms()...)
+	}
+	return forms
 }
 
 func (a *app) checkOutput(cmd *cobra.Command) error {
@@ -38,36 +53,45 @@ func (a *app) checkOutput(cmd *cobra.Command) error {
 			a.output = v
 		}
 	}
-	if !slices.Contains([]string{"table", "json", "yaml", "name"}, a.output) {
+	if forms := formsOf(cmd); !slices.Contains(forms, a.output) {
 		bad := a.output
 		a.output = "table"
-		return &usageError{err: fmt.Errorf("--output %q is not one of table, json, yaml, name", bad), command: cmd.CommandPath()}
+		text := fmt.Sprintf("--output %q is not one of %s", bad, strings.Join(forms, ", "))
+		if slices.Contains(report.Forms(), bad) {
+			text += "; reports are made by c2conn verify"
+		}
+		return &usageError{err: errors.New(text), command: cmd.CommandPath()}
 	}
 	return nil
 }
 
 // print writes a result to standard output in the chosen form.
 func (a *app) print(p printable) error {
-	var text []byte
-	switch a.output {
-	case "json", "yaml":
-		var err error
-		if text, err = encode(p.value, a.output); err != nil {
-			return err
-		}
-	case "name":
-		if p.name != "" {
-			text = []byte(p.name + "\n")
-		}
-	default:
-		if p.table != nil {
-			text = []byte(p.table())
-		}
+	text, err := p.in(a.output)
+	if err != nil {
+		return err
 	}
 	if _, err := a.Out.Write(text); err != nil {
 		return fmt.Errorf("writing the result: %w", err)
 	}
 	return nil
+}
+
+// in is the result in one of the forms.
+func (p printable) in(form string) ([]byte, error) {
+	switch {
+	case form == "json" || form == "yaml":
+		return encode(p.value, form)
+	case form == "name" && p.name != "":
+		return []byte(p.name + "\n"), nil
+	case p.report != nil && slices.Contains(report.Forms(), form):
+		var b bytes.Buffer
+		err := report.Write(&b, form, p.report())
+		return b.Bytes(), err
+	case form == "table" && p.table != nil:
+		return []byte(p.table()), nil
+	}
+	return nil, nil
 }
 
 func encode(v any, form string) ([]byte, error) {
@@ -301,9 +325,9 @@ func left(now, t time.Time) string {
 	days := int(d.Hours() / 24)
 	switch {
 	case d <= 0:
-		return "expired"
-	case days <= 60:
-		return fmt.Sprintf("%d d !", days)
+		return "✗ expired"
+	case d < connections.ExpirySoon:
+		return fmt.Sprintf("! %d d, soon", days)
 	case days < 730:
 		return fmt.Sprintf("%d d", days)
 	}

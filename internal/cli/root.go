@@ -48,7 +48,9 @@ policy · 130 cancelled`,
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "form of the result: table, json, yaml or name")
 	root.PersistentFlags().BoolVar(&a.noInput, "no-input", false, "never ask anything; list what is missing and end with exit code 2")
 	root.PersistentFlags().BoolVar(&a.accessible, "accessible", false, "ask plain questions line by line, for screen readers (also ACCESSIBLE=1)")
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml", "name"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("output", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return formsOf(cmd), cobra.ShellCompDirectiveNoFileComp
+	})
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		a.output = outputIn(args, a.output) // what stands behind the bad flag was not read
 		return &usageError{err: err, command: cmd.CommandPath()}
@@ -58,19 +60,28 @@ policy · 130 cancelled`,
 		root.AddCommand(newList(a))
 	case len(args) > 0 && args[0] == "version":
 		root.AddCommand(newVersion(a))
+	case len(args) > 0 && args[0] == watchCommand:
+		root.AddCommand(newWatch(a))
 	default:
 		root.AddCommand(
 			newNew(a),
 			newList(a),
 			newShow(a),
 			newVerify(a),
+			newApply(a),
 			newConsent(a),
 			newEdit(a),
 			newRename(a),
 			newDelete(a),
+			newExport(a),
+			newImport(a),
+			newDoctor(a),
 			newApp(a),
 			newCert(a),
 			newCloud(a),
+			newToken(a),
+			newEnv(a),
+			newExec(a),
 			newVersion(a),
 		)
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/entra"
+	"github.com/c2conn/c2conn/internal/report"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/verify"
 )
@@ -21,12 +21,23 @@ import (
 func newVerify(a *app) *cobra.Command {
 	var all bool
 	var timeout time.Duration
+	side := sideBySide{}
 	fix := &fixOptions{app: a}
+	out := &reporting{app: a}
 	cmd := &cobra.Command{
-		Use: "verify [NAME…]", Short: "Check that saved connections really work", GroupID: groupConnect,
+		Annotations: map[string]string{reports: "yes"},
+		Use:         "verify [NAME…]", Short: "Check that saved connections really work", GroupID: groupConnect,
 		Long: `Runs every check of the connection against the tenant and keeps the result in the
 profile. Nothing in the tenant is changed. With several connections the exit code
 is that of the failures when they are all of one kind, else 5.
+
+--output also offers the forms of a report: junit, markdown, html and prometheus.
+--report writes one to a file, and may be given again. With --expires-within, a
+certificate or client secret that ends within that time is a failed check.
+
+Several connections are checked side by side. No tenant is sent more than --per-tenant
+requests at a time, and one that is busy (429) is asked more slowly, which holds up
+nobody else.
 
 --fix looks at the registration as well, as an administrator who signs in: which
 permissions lack consent, which are superfluous and what each would allow, whether
@@ -34,6 +45,7 @@ the certificate is registered. After showing the changes it adds what is missing
 verifies. It removes nothing.`,
 		Example: `  c2conn verify contoso-exchange
   c2conn verify --all --output json
+  c2conn verify --all --expires-within 30d --report html=report.html --report junit=report.xml
   c2conn verify contoso-exchange --fix
   c2conn verify contoso-exchange --fix --dry-run --login device-code
   c2conn verify contoso-exchange --fix --yes --access-token-stdin < token`,
@@ -45,8 +57,11 @@ verifies. It removes nothing.`,
 			if all == (len(args) > 0) {
 				return &usageError{err: errors.New("give the names of connections, or --all"), command: cmd.CommandPath()}
 			}
-			if timeout <= 0 {
-				return &usageError{err: errors.New("--timeout must be more than 0"), command: cmd.CommandPath()}
+			if timeout <= 0 || side.connections < 1 || side.perTenant < 1 {
+				return &usageError{err: errors.New("--timeout, --parallel and --per-tenant must be more than 0"), command: cmd.CommandPath()}
+			}
+			if err := out.read(cmd, fix.fix); err != nil {
+				return &usageError{err: err, command: cmd.CommandPath()}
 			}
 			if fix.fix {
 				c, err := a.connection(cmd.Context(), args[0])
@@ -55,11 +70,15 @@ verifies. It removes nothing.`,
 				}
 				return fix.run(cmd.Context(), c, timeout)
 			}
+			if !cmd.Flags().Changed("timeout") {
+				side.each = eachTimeout
+			}
+			side.timeout = timeout
+			if all {
+				return a.verifyAll(cmd.Context(), side, out)
+			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			if all {
-				return a.verifyAll(ctx)
-			}
 			var list []connections.Connection
 			for _, name := range args {
 				c, err := a.connection(ctx, name)
@@ -71,17 +90,20 @@ verifies. It removes nothing.`,
 				}
 			}
 			if len(list) == 1 {
-				return a.verifyOne(ctx, list[0])
+				return a.verifyOne(ctx, list[0], out)
 			}
-			return a.verifyMany(ctx, list, nil)
+			return a.verifyMany(cmd.Context(), list, nil, side, out)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "check every saved connection")
-	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "longest time for all checks together")
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "longest time for all checks together; unless given, 5s more for each connection")
+	cmd.Flags().IntVar(&side.connections, "parallel", 40, "how many connections are checked side by side")
+	cmd.Flags().IntVar(&side.perTenant, "per-tenant", 8, "how many requests to one tenant are under way at a time")
 	cmd.Flags().BoolVar(&fix.fix, "fix", false, "sign in as administrator and add what the registration lacks, after showing it")
 	cmd.Flags().BoolVar(&fix.dryRun, "dry-run", false, "with --fix: show what is missing and what would be changed, and change nothing")
 	cmd.Flags().BoolVarP(&fix.yes, "yes", "y", false, "with --fix: do not ask")
 	fix.signIn = addSignInFlags(cmd)
+	out.addFlags(cmd)
 	return cmd
 }
 
@@ -92,6 +114,8 @@ type verified struct {
 	command string
 	err     error
 	gone    bool // deleted while it was verified
+	ending  bool // its credential ends sooner than --expires-within allows
+	facts   advice.Facts
 }
 
 // check verifies a saved connection and keeps the result in its profile.
@@ -101,31 +125,54 @@ func (a *app) check(ctx context.Context, c connections.Connection, listen func(t
 
 // checkFor is check with options; what they say of the outside world is filled in.
 func (a *app) checkFor(ctx context.Context, c connections.Connection, options verify.Options, listen func(task.Event)) verified {
-	facts := verify.FactsOf(c, cloud.Cloud{}, a.Clock.Now())
-	fail := func(err error) verified { return verified{conn: c, err: &adviceError{err: err, facts: facts}} }
-	target, err := a.target(ctx, c)
-	if err != nil {
-		return fail(err)
-	}
-	facts.Cloud = target.Cloud
-	client, err := a.httpClient(target.Cloud)
-	if err != nil {
-		return fail(err)
+	v, note := a.examine(ctx, c, options, nil, listen)
+	if note == nil {
+		return v
 	}
 	store, err := a.store()
 	if err != nil {
-		return fail(err)
+		return v.failed(err)
 	}
-	options.HTTP, options.Clock = client, a.Clock
+	// By its name, which is one file; an id would have to be searched for.
+	saved, err := store.Update(context.WithoutCancel(ctx), c.Name, note)
+	return a.noted(v, saved, err)
+}
+
+// examine runs the checks of a saved connection. note puts what they found into its
+// profile; it is nil where there is nothing to be noted. With shared, what several
+// connections have in common is made once.
+func (a *app) examine(ctx context.Context, c connections.Connection, options verify.Options, shared *sharing, listen func(task.Event)) (v verified, note func(*connections.Connection) error) {
+	v = verified{conn: c, facts: verify.FactsOf(c, cloud.Cloud{}, a.Clock.Now())}
+	load := a.credential
+	if shared != nil {
+		load = shared.credential(load)
+	}
+	target, err := a.targetWith(ctx, c, load)
+	if err != nil {
+		return v.failed(err), nil
+	}
+	v.facts.Cloud = target.Cloud
+	if options.HTTP, err = a.httpClient(target.Cloud); err != nil {
+		return v.failed(err), nil
+	}
+	store, err := a.store()
+	if err != nil {
+		return v.failed(err), nil
+	}
+	options.Clock = a.Clock
 	if options.Saved == nil {
 		options.Saved = store.List
 	}
+	if shared != nil {
+		// An application that cannot be made is told of by the checks.
+		target.App, _ = shared.app(target, a.Clock.Now)
+	}
 	report := verify.Run(ctx, options, target, listen)
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return fail(ctx.Err())
+		return v.failed(ctx.Err()), nil
 	}
-	// By its name, which is one file; an id would have to be searched for.
-	saved, err := store.Update(context.WithoutCancel(ctx), c.Name, func(x *connections.Connection) error {
+	v.report = report
+	return v, func(x *connections.Connection) error {
 		if x.ID != c.ID {
 			return refuse("%s was replaced by another connection while it was verified; nothing was noted", c.Name)
 		}
@@ -140,16 +187,23 @@ func (a *app) checkFor(ctx context.Context, c connections.Connection, options ve
 			x.Registration.ObjectID = report.Found.ObjectID
 		}
 		return nil
-	})
-	if isNotFound(err) {
-		v := fail(err)
-		v.gone = true
+	}
+}
+
+// noted is an examined connection after its profile was written, or was not.
+func (a *app) noted(v verified, saved connections.Connection, err error) verified {
+	if err != nil {
+		v = v.failed(err)
+		v.gone = isNotFound(err)
 		return v
 	}
-	if err != nil {
-		return fail(err)
-	}
-	return verified{conn: saved, report: report, command: a.newCommand(saved)}
+	v.conn, v.command = saved, a.newCommand(saved)
+	return v
+}
+
+func (v verified) failed(err error) verified {
+	v.err = &adviceError{err: err, facts: v.facts}
+	return v
 }
 
 // sameSubject reports whether two versions of a profile are verified alike.
@@ -160,6 +214,13 @@ func sameSubject(a, b connections.Connection) bool {
 
 // target loads what the checks of a saved connection need.
 func (a *app) target(ctx context.Context, c connections.Connection) (verify.Target, error) {
+	return a.targetWith(ctx, c, a.credential)
+}
+
+// credentialLoader reads the credential of a saved connection.
+type credentialLoader func(context.Context, connections.Connection) (entra.Credential, error)
+
+func (a *app) targetWith(ctx context.Context, c connections.Connection, load credentialLoader) (verify.Target, error) {
 	clouds, err := a.cloudSet()
 	if err != nil {
 		return verify.Target{}, err
@@ -168,7 +229,7 @@ func (a *app) target(ctx context.Context, c connections.Connection) (verify.Targ
 	if err != nil {
 		return verify.Target{}, err
 	}
-	cred, err := a.credential(ctx, c)
+	cred, err := load(ctx, c)
 	return verify.Target{Connection: c, Credential: cred, Cloud: cl}, err
 }
 
@@ -204,27 +265,43 @@ func (v verified) class() advice.Class {
 		return advice.ClassNone
 	case v.err != nil:
 		return advice.ClassOf(v.err)
-	case v.report.State == connections.StateVerified:
-		return advice.ClassNone
 	}
-	return v.report.Class
+	class := v.report.Class
+	if v.report.State == connections.StateVerified {
+		class = advice.ClassNone
+	}
+	if v.ending && (class == advice.ClassNone || class == advice.ClassPolicy) { // no policy alone any more
+		class = advice.ClassCheck
+	}
+	return class
 }
 
-func (a *app) verifyOne(ctx context.Context, c connections.Connection) error {
-	v := a.check(ctx, c, a.progressLines())
-	if v.err != nil {
+func (a *app) verifyOne(ctx context.Context, c connections.Connection, out *reporting) error {
+	listen := a.progressLines()
+	v := out.expiry(a.check(ctx, c, listen), listen)
+	if isCancelled(v.err) {
 		return v.err
 	}
-	return a.sayVerified(v)
+	written := out.write(a.printableOne(v))
+	if v.err != nil {
+		if slices.Contains(report.Forms(), a.output) {
+			written = errors.Join(written, a.print(a.printableOne(v)))
+		}
+		if written == nil {
+			return v.err
+		}
+		return errors.Join(v.err, written)
+	}
+	if err := a.sayVerified(v); err != nil && written == nil {
+		return err
+	}
+	return written
 }
 
 // sayVerified prints the outcome of one verification; its class is the exit code.
 func (a *app) sayVerified(v verified) error {
 	a.adviceLines(v.report.Results)
-	err := a.print(printable{value: a.answer(v), name: v.conn.Name, table: func() string {
-		return fmt.Sprintf("%s  %s\n", v.conn.Name, stateText(v.conn.Verification, a.Clock.Now()))
-	}})
-	if err != nil {
+	if err := a.print(a.printableOne(v)); err != nil {
 		return err
 	}
 	if c := v.class(); c != advice.ClassNone {

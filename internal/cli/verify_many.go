@@ -7,17 +7,27 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/report"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/verify"
 )
 
-// sideBySide is how many connections are verified at the same time.
-const sideBySide = 8
+// sideBySide says how much is done at a time.
+type sideBySide struct {
+	connections int           // checked at a time
+	perTenant   int           // requests to one tenant at a time
+	timeout     time.Duration // for all together
+	each        time.Duration // added to it for each connection
+}
 
-func (a *app) verifyAll(ctx context.Context) error {
+// eachTimeout is how much longer a run may take for each connection.
+const eachTimeout = 5 * time.Second
+
+func (a *app) verifyAll(ctx context.Context, side sideBySide, out *reporting) error {
 	store, err := a.store()
 	if err != nil {
 		return err
@@ -35,7 +45,7 @@ func (a *app) verifyAll(ctx context.Context) error {
 		}
 		list = append(list, e.Connection)
 	}
-	return a.verifyMany(ctx, list, problems)
+	return a.verifyMany(ctx, list, problems, side, out)
 }
 
 type verifyManyJSON struct {
@@ -50,50 +60,82 @@ type failedJSON struct {
 	Error      *advice.Advice         `json:"error"`
 }
 
-// verifyMany checks connections side by side; a line each as they end.
-func (a *app) verifyMany(ctx context.Context, list []connections.Connection, problems []problemJSON) error {
-	results := make([]verified, len(list))
-	slots := make(chan struct{}, sideBySide)
-	var wg sync.WaitGroup
-	// What they share is opened before they start, and used by all.
-	if _, err := a.personalStore(); err != nil {
-		return err
-	}
-	if _, err := a.cloudSet(); err != nil {
-		return err
-	}
-	store, err := a.store()
-	if err != nil {
-		return err
-	}
-	saved := sync.OnceValues(func() ([]connections.Entry, error) { return store.List(ctx) })
-	for i, c := range list {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			v := a.checkFor(ctx, c, verify.Options{Saved: func(context.Context) ([]connections.Entry, error) { return saved() }}, func(e task.Event) {
-				if e.Kind == task.Progress {
-					a.errorf("  … %s, %s: %s\n", c.Name, e.Title, clean(e.Text))
-				}
-			})
-			results[i] = v
-			a.errorf("%s\n", a.oneLine(v))
-		})
-	}
-	wg.Wait()
+// verifyMany checks connections side by side and says what came of each as it ends.
+func (a *app) verifyMany(ctx context.Context, list []connections.Connection, problems []problemJSON, side sideBySide, out *reporting) error {
+	results, err := a.verifySideBySide(ctx, list, side, out)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return &stoppedError{err: ctx.Err(), state: "The results printed above are saved."}
 	}
-	if err := a.printMany(results, problems); err != nil {
+	if err != nil {
 		return err
+	}
+	p := a.printableMany(results, problems)
+	written := out.write(p)
+	if err := a.print(p); err != nil {
+		return err
+	}
+	if a.output == "table" {
+		a.sayEnding(profiles(results), connections.ExpirySoon)
 	}
 	for _, p := range problems {
 		a.errorf("✗ %s\n", p.Error)
+	}
+	if written != nil {
+		return written
 	}
 	if class := together(results, len(problems) > 0); class != advice.ClassNone {
 		return &verdict{class: class}
 	}
 	return nil
+}
+
+// verifySideBySide checks connections and keeps each result as it ends. The order of
+// the results is that of the list.
+func (a *app) verifySideBySide(ctx context.Context, list []connections.Connection, side sideBySide, out *reporting) ([]verified, error) {
+	// What they share is opened before they start, and used by all.
+	if _, err := a.personalStore(); err != nil {
+		return nil, err
+	}
+	if _, err := a.cloudSet(); err != nil {
+		return nil, err
+	}
+	store, err := a.store()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, side.timeout+time.Duration(len(list))*side.each)
+	defer cancel()
+	var (
+		results = make([]verified, len(list))
+		shared  = newSharing(a, side.perTenant)
+		turns   = newTurns(list, side.perTenant)
+		show    = a.newTally(len(list))
+		keeper  = a.newKeeper(ctx, store, func(i int, v verified) {
+			results[i] = out.expiry(v, nil)
+			show.ended(results[i])
+		})
+		saved = sync.OnceValues(func() ([]connections.Entry, error) { return store.List(ctx) })
+		wg    sync.WaitGroup
+	)
+	for range min(side.connections, len(list)) {
+		wg.Go(func() {
+			for i, ok := turns.next(); ok; i, ok = turns.next() {
+				c := list[i]
+				options := verify.Options{Saved: func(context.Context) ([]connections.Entry, error) { return saved() }}
+				v, note := a.examine(shared.slots(c).For(ctx), c, options, shared, func(e task.Event) { show.waiting(c, e) })
+				turns.done(i)
+				if errors.Is(ctx.Err(), context.Canceled) && note == nil {
+					turns.stop()
+					continue // it was not checked
+				}
+				keeper.keep(i, v, note)
+			}
+		})
+	}
+	wg.Wait()
+	keeper.close()
+	show.close()
+	return results, nil
 }
 
 func (a *app) oneLine(v verified) string {
@@ -132,7 +174,7 @@ func (a *app) adviceOf(err error) *advice.Advice {
 	return &advice.Advice{What: clean(err.Error()), Codes: []string{}}
 }
 
-func (a *app) printMany(results []verified, problems []problemJSON) error {
+func (a *app) printableMany(results []verified, problems []problemJSON) printable {
 	doc := verifyManyJSON{Connections: []any{}, Problems: problems}
 	var names []string
 	var list []*connections.Connection
@@ -150,12 +192,12 @@ func (a *app) printMany(results []verified, problems []problemJSON) error {
 			names = append(names, v.conn.Name)
 		}
 	}
-	return a.print(printable{value: doc, name: strings.Join(names, "\n"), table: func() string {
+	return printable{value: doc, name: strings.Join(names, "\n"), table: func() string {
 		if len(list) == 0 {
 			return "No connections to verify.\n"
 		}
 		return listTable(list, a.Clock.Now())
-	}})
+	}, report: func() report.Report { return a.reportOf(results, problems) }}
 }
 
 // together is the exit code for several connections: the one class that all

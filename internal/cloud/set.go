@@ -42,6 +42,9 @@ func Load(dir string) (*Set, error) {
 		return nil, fmt.Errorf("the cloud definitions cannot be read: %w", untrusted)
 	}
 	entries, err := os.ReadDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil // the state folder is not trusted, but there is no definition that could come from it
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the cloud definitions cannot be read: %w", cmp.Or(untrusted, err))
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/certs"
 	"github.com/c2conn/c2conn/internal/cloud"
+	"github.com/c2conn/c2conn/internal/patience"
 	"github.com/c2conn/c2conn/internal/transport"
 )
 
@@ -41,6 +42,7 @@ type AppOptions struct {
 	// WithoutCAE asks for tokens that are not withdrawn early, for callers that
 	// cannot answer a claims challenge.
 	WithoutCAE bool
+	Tenants    *Tenants         // what is known of tenants already; nil for an App that asks for itself
 	Now        func() time.Time // nil means the computer's clock
 	Rand       io.Reader        // signatures and ids; nil means crypto/rand
 }
@@ -50,10 +52,12 @@ type AppOptions struct {
 type App struct {
 	o AppOptions
 
-	mu      sync.Mutex
-	client  *confidential.Client
-	found   *discovery
-	finding chan struct{} // closed when the running discovery ends; nil when none runs
+	where *finder
+
+	mu     sync.Mutex
+	client *confidential.Client
+	found  *discovery
+	turns  map[string]chan struct{} // by scope; holds one while somebody asks for a token
 }
 
 // Token is an access token for one resource.
@@ -86,7 +90,7 @@ func NewApp(o AppOptions) (*App, error) {
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
-	return &App{o: o}, nil
+	return &App{o: o, where: o.Tenants.finder(o.Cloud.Authority(strings.ToLower(o.TenantID)))}, nil
 }
 
 // Forget drops all tokens: the next one shows what the tenant grants now, not
@@ -114,6 +118,13 @@ func (a *App) Token(ctx context.Context, scope, claims string) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
+	if claims == "" {
+		leave, err := a.turn(ctx, scope)
+		if err != nil {
+			return Token{}, explain(ctx, a.o.Cloud, scope, sent.Load(), err)
+		}
+		defer leave()
+	}
 	var opts []confidential.AcquireByCredentialOption
 	if claims != "" {
 		opts = append(opts, confidential.WithClaims(claims))
@@ -124,6 +135,27 @@ func (a *App) Token(ctx context.Context, scope, claims string) (Token, error) {
 	}
 	raw := []byte(r.AccessToken)
 	return Token{Raw: connections.NewSecret(raw), ExpiresOn: r.ExpiresOn.UTC(), Claims: parseClaims(raw)}, nil
+}
+
+// turn lets one at a time ask for a token for a scope: those who come meanwhile find it
+// in memory afterwards. That they had to wait is not counted against them.
+func (a *App) turn(ctx context.Context, scope string) (leave func(), err error) {
+	a.mu.Lock()
+	if a.turns == nil {
+		a.turns = map[string]chan struct{}{}
+	}
+	if a.turns[scope] == nil {
+		a.turns[scope] = make(chan struct{}, 1)
+	}
+	turn := a.turns[scope]
+	a.mu.Unlock()
+	defer patience.Hold(ctx)()
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // Tenant returns what the login service says of the App's tenant. It costs no
@@ -137,35 +169,14 @@ func (a *App) Tenant(ctx context.Context) (Tenant, error) {
 	return a.found.tenant, nil
 }
 
-// discover fetches the tenant's metadata unless it is known. Those who come
-// while another fetches wait for it; should that one have been cancelled, the
-// next takes over. (MSAL would fail them all with its first caller's context.)
+// discover fetches the tenant's metadata unless it is known.
 func (a *App) discover(ctx context.Context) error {
-	for {
+	found, err := a.where.get(ctx, a.o)
+	if err == nil {
 		a.mu.Lock()
-		if a.found != nil {
-			a.mu.Unlock()
-			return nil
-		}
-		if a.finding == nil {
-			break
-		}
-		wait := a.finding
+		a.found = found
 		a.mu.Unlock()
-		select {
-		case <-wait:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 	}
-	done := make(chan struct{})
-	a.finding = done
-	a.mu.Unlock()
-	found, err := discover(ctx, a.o.HTTP, a.o.Cloud, a.o.TenantID)
-	a.mu.Lock()
-	a.found, a.finding = found, nil
-	a.mu.Unlock()
-	close(done)
 	return err
 }
 

@@ -2,8 +2,6 @@ package entra
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/internal/webpage"
 )
 
 // page is what the browser shows. It needs nothing from elsewhere: no script, no
@@ -28,25 +27,12 @@ type page struct {
 	next  []string
 }
 
-// style follows the screens of c2conn: one accent, readable on light and dark.
-const style = `:root{color-scheme:light dark;--ink:#1c2024;--soft:#5b6470;--line:#d5dae0;--paper:#fff;--good:#14713d;--bad:#b3261e}
-@media (prefers-color-scheme:dark){:root{--ink:#e8eaed;--soft:#a3abb5;--line:#3a4048;--paper:#16191d;--good:#67c98f;--bad:#ff8a80}}
-body{margin:0;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}
-main{max-width:38rem;margin:0 auto;padding:12vh 1.5rem 3rem}
-header{color:var(--soft);border-bottom:1px solid var(--line);padding-bottom:.5rem}
-h1{font-size:1.6rem;line-height:1.25;margin:1.5rem 0 .5rem}
-h2{font-size:1rem;margin:1.5rem 0 .25rem}
-.good h1{color:var(--good)}.bad h1{color:var(--bad)}
-p,ul{margin:.5rem 0}ul{padding-left:1.25rem}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:1.5rem 0;font-size:.9rem}
-dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}`
+// style is the common one; the page is a short text in the upper half of the window.
+const style = webpage.Base + `main{max-width:38rem;margin:0 auto;padding:12vh 1.5rem 3rem}
+.good h1{color:var(--good)}.bad h1{color:var(--bad)}`
 
 // policy forbids the page everything but its own style.
-var policy = sync.OnceValue(func() string {
-	sum := sha256.Sum256([]byte(style))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-})
+var policy = sync.OnceValue(func() string { return webpage.Policy(style) + "; frame-ancestors 'none'" })
 
 // html renders the page; every value is escaped. (html/template would keep the
 // linker from leaving out what nobody calls.)

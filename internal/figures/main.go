@@ -2,7 +2,8 @@
 
 // Command figures measures what the documentation promises and fails where a
 // promise is broken: start-up, memory, size, round trips, and the cost of many
-// connections. It drives the built binaries as a user does. `make bench` runs it.
+// connections. It drives the built binaries as a user does. `make bench` runs it; with
+// names as arguments it measures only those: go run ./internal/figures fleet.
 package main
 
 import (
@@ -20,7 +21,7 @@ import (
 )
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
+	if err := run(context.Background(), os.Stdout, os.Args[1:]); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "figures:", err)
 		os.Exit(1)
 	}
@@ -37,7 +38,7 @@ type bench struct {
 	broken []string
 }
 
-func run(ctx context.Context, out *os.File) error {
+func run(ctx context.Context, out *os.File, only []string) error {
 	dir, err := os.MkdirTemp("", "c2conn-figures")
 	if err != nil {
 		return err
@@ -52,10 +53,26 @@ func run(ctx context.Context, out *os.File) error {
 		return fmt.Errorf("FIGURES_SLACK: %w", err)
 	}
 	b := &bench{slack: slack, ctx: ctx, out: out, dir: dir, c2conn: filepath.Join(bin, "c2conn"), sim: filepath.Join(bin, "c2conn-sim")}
-	for _, measure := range []func() error{b.size, b.startup, b.silentTerminal, b.manyConnections, b.addingOne, b.roundTrips, b.enumeration, b.registrationTrips, b.registrationProofs} {
-		if err := measure(); err != nil {
+	figures := []struct {
+		name    string
+		measure func() error
+	}{
+		{"size", b.size}, {"startup", b.startup}, {"silent-terminal", b.silentTerminal}, {"many-connections", b.manyConnections}, {"adding-one", b.addingOne},
+		{"round-trips", b.roundTrips}, {"enumeration", b.enumeration}, {"registration-trips", b.registrationTrips}, {"registration-proofs", b.registrationProofs},
+		{"fleet", b.fleet}, {"apply", b.applyProofs},
+	}
+	done := 0
+	for _, f := range figures {
+		if len(only) > 0 && !slices.Contains(only, f.name) {
+			continue
+		}
+		done++
+		if err := f.measure(); err != nil {
 			return err
 		}
+	}
+	if done < len(only) {
+		return fmt.Errorf("one of %s is no figure", strings.Join(only, ", "))
 	}
 	if len(b.broken) > 0 {
 		return errors.New("bounds broken: " + strings.Join(b.broken, "; "))

@@ -36,7 +36,7 @@ func (b *bench) proofs(tests string, env ...string) error {
 	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("the proofs of registration: %w\n%s", err, out)
+		return fmt.Errorf("the proofs: %w\n%s", err, out)
 	}
 	for line := range strings.Lines(string(out)) {
 		if _, text, ok := strings.Cut(line, "_test.go:"); ok {

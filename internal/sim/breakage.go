@@ -38,6 +38,9 @@ func (w *World) before(r *request) *answer {
 	if f := at("gateway-timeout"); f != nil && f.take(path) {
 		return newAnswer(http.StatusGatewayTimeout, "text/html", []byte("<html><body><h1>504 Gateway Time-out</h1></body></html>"))
 	}
+	if f := at("parallel"); f != nil && r.inside > f.count {
+		return w.throttled(r, "parallel", f.wait)
+	}
 	if r.service == serviceGraph && isBatch(r.URL.Path) {
 		return nil // its parts are throttled, one by one
 	}

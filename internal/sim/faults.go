@@ -62,6 +62,10 @@ func faultKinds() []faultKind {
 		times(kind("throttle-date", busy, "429 with Retry-After as an HTTP date, twice for each path", api), 2, time.Second),
 		times(kind("throttle-fraction", busy, "429 with Retry-After \"0.128\", twice for each path", api), 2, 128*time.Millisecond),
 		times(kind("throttle-forever", "[WAIT],"+scopeArg, "429 with Retry-After, always", api), 0, time.Second),
+		// Microsoft Graph limits requests in flight for each app and mailbox ("four concurrent
+		// requests"); here the limit is on all of a tenant, which is stricter.
+		// Source: learn.microsoft.com/graph/throttling-limits#outlook-service-limits.
+		times(kind("parallel", busy, "429 with Retry-After while the tenant is answering more than 8 requests, or TIMES", api), 8, time.Second),
 		times(kind("unavailable", busy, "503 with Retry-After as an HTTP date, twice for each path", all), 2, time.Second),
 		times(kind("gateway-timeout", busy, "504 without Retry-After, once for each path", api), 1, 0),
 		kind("login-down", "", "Entra ID answers 503 (AADSTS90033), always", login),

@@ -424,6 +424,7 @@ func TestFaults(t *testing.T) {
 		name, _, _ := strings.Cut(c.faults, "=")
 		checked[name] = true
 	}
+	checked["parallel"] = true // see TestParallelFault
 	for _, f := range sim.Faults() {
 		if !checked[f.Name] {
 			t.Errorf("nothing is known of the fault %s", f.Name)

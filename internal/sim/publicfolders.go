@@ -41,8 +41,8 @@ func effectiveRights() []string {
 // folderEntry is an entry of the root's list: a user's name, Default or Anonymous.
 type folderEntry struct{ who, level string }
 
-func publicPermissions() []folderEntry {
-	return []folderEntry{{"Default", "Author"}, {"Anonymous", "None"}, {Mailbox, "Owner"}, {"alex.w@" + DefaultDomain, "PublishingEditor"}, {"support@" + DefaultDomain, "None"}}
+func (w *World) publicPermissions() []folderEntry {
+	return []folderEntry{{"Default", "Author"}, {"Anonymous", "None"}, {w.is.at(Mailbox), "Owner"}, {"alex.w@" + w.is.domain(), "PublishingEditor"}, {"support@" + w.is.domain(), "None"}}
 }
 
 // levelRights are the rights that a level of permission gives to the folder itself:
@@ -76,7 +76,7 @@ func (w *World) publicRoot(route routing, owner *user) (folder, access, string) 
 	if w.faults.get("public-folders-rights-unknown") != nil {
 		return root, rights, ""
 	}
-	list := publicPermissions()
+	list := w.publicPermissions()
 	if w.faults.get("public-folders-not-owner") != nil {
 		list = slices.DeleteFunc(list, func(p folderEntry) bool { return p.level == "Owner" })
 	}
@@ -98,7 +98,7 @@ func (w *World) publicRoot(route routing, owner *user) (folder, access, string) 
 // public folders and the anchor is a mailbox of the same tenant, as Microsoft's own
 // sample for Exchange Online does. Unsure: the code of the refusal.
 func (w *World) routed(route routing) bool {
-	own := guidOf(w.options.Seed, "public folder mailbox") + "@" + DefaultDomain
+	own := guidOf(w.options.Seed, "public folder mailbox") + "@" + w.is.domain()
 	if route.mailbox != "" && !strings.EqualFold(route.mailbox, own) {
 		return false
 	}

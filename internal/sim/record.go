@@ -26,6 +26,10 @@ type Exchange struct {
 	Service string          `json:"service"`          // login, graph, outlook, sharepoint
 	Scopes  []string        `json:"scopes,omitempty"` // what its token for Graph was delegated
 	Roles   []string        `json:"roles,omitempty"`  // application permissions in that token
+
+	// Of several tenants.
+	Tenant   string `json:"tenant,omitempty"`   // the initial domain of the one that answered
+	Parallel int    `json:"parallel,omitempty"` // how many requests it was answering when this one came
 }
 
 const redacted = "[redacted]"
@@ -65,7 +69,8 @@ func (c *recorder) err() error {
 	return c.broken
 }
 
-// Requests returns what was asked and answered so far, in the order of the answers.
+// Requests returns what was asked and answered so far, in the order of the answers:
+// by the first tenant that of all, by another its own.
 func (w *World) Requests() []Exchange {
 	w.record.mu.Lock()
 	list := slices.Clone(w.record.list)
@@ -73,6 +78,9 @@ func (w *World) Requests() []Exchange {
 	all := make([]Exchange, len(list))
 	for i, e := range list {
 		all[i] = e()
+	}
+	if w.tenants == nil { // one of several, and not the first
+		all = slices.DeleteFunc(all, func(e Exchange) bool { return e.Tenant != w.TenantDomain })
 	}
 	return all
 }
@@ -85,6 +93,9 @@ func (w *World) note(r *request, a *answer) {
 	}
 	if a.broken != whole {
 		e.Status = 0
+	}
+	if w.is.number > 0 || len(w.tenants) > 1 {
+		e.Tenant, e.Parallel = w.TenantDomain, r.inside
 	}
 	asked, said, s, secret := recorded(r.body), recorded(a.body), r.service, a.secret
 	w.record.add(func() Exchange {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The tenant that every world holds.
+// The tenant that every world holds; one of several has names of its own.
 const (
 	TenantName    = "Contoso (simulated)"
 	DefaultDomain = "contoso.com"
@@ -92,6 +92,7 @@ func appSpecs() []appSpec {
 
 // seeder fills a directory and the list of applications.
 type seeder struct {
+	is     tenantName
 	seed   int64
 	now    time.Time
 	dir    *directory
@@ -121,10 +122,10 @@ func (s *seeder) fill(good, expired, handedOut Certificate) {
 func (s *seeder) organization(born stamp) {
 	id := s.guid("tenant")
 	country := "DE"
-	s.dir.organization = organization{ID: id, BusinessPhones: []string{"+49 30 5550100"}, CountryCode: country, Created: born, DisplayName: TenantName,
-		Language: "en", TechnicalMails: []string{Mailbox}, TenantType: "AAD", VerifiedDomains: []verifiedDomain{
-			{Capabilities: "Email, OfficeCommunicationsOnline", IsInitial: true, Name: InitialDomain, Type: "Managed"},
-			{Capabilities: "Email, OfficeCommunicationsOnline", IsDefault: true, Name: DefaultDomain, Type: "Managed"}}}
+	s.dir.organization = organization{ID: id, BusinessPhones: []string{"+49 30 5550100"}, CountryCode: country, Created: born, DisplayName: s.is.title() + " (simulated)",
+		Language: "en", TechnicalMails: []string{s.is.at(Mailbox)}, TenantType: "AAD", VerifiedDomains: []verifiedDomain{
+			{Capabilities: "Email, OfficeCommunicationsOnline", IsInitial: true, Name: s.is.initial(), Type: "Managed"},
+			{Capabilities: "Email, OfficeCommunicationsOnline", IsDefault: true, Name: s.is.domain(), Type: "Managed"}}}
 	for _, d := range s.dir.organization.VerifiedDomains {
 		s.dir.domains = append(s.dir.domains, domain{ID: d.Name, AuthenticationType: "Managed", IsAdminManaged: true, IsDefault: d.IsDefault, IsInitial: d.IsInitial,
 			IsRoot: true, IsVerified: true, SupportedServices: []string{"Email", "OfficeCommunicationsOnline"}})
@@ -134,13 +135,13 @@ func (s *seeder) organization(born stamp) {
 func (s *seeder) people(born stamp) {
 	no := false
 	add := func(upn, name, mail string, change func(*user)) {
-		nick := upn[:len(upn)-len("@"+DefaultDomain)]
+		nick := upn[:len(upn)-len("@"+s.is.domain())]
 		u := &user{ID: s.guid("user " + upn), AccountEnabled: true, AssignedLicenses: []assignedLicense{{DisabledPlans: []string{}, SkuID: "05e9a617-0261-4cee-bb44-138d3ef5d965"}},
 			BusinessPhones: []string{}, Created: born, DisplayName: name, MailNickname: nick, ProxyAddresses: []string{}, UserPrincipalName: upn, UserType: "Member",
 			sid: fmt.Sprintf("S-1-5-21-1004336348-1177238915-682003330-%d", 1101+len(s.dir.users))}
 		if mail != "" {
 			u.Mail = &mail
-			u.ProxyAddresses = []string{"SMTP:" + mail, "smtp:" + nick + "@" + InitialDomain}
+			u.ProxyAddresses = []string{"SMTP:" + mail, "smtp:" + nick + "@" + s.is.initial()}
 			u.mailbox = newMailbox("user")
 		}
 		if change != nil {
@@ -149,36 +150,36 @@ func (s *seeder) people(born stamp) {
 		s.dir.users = append(s.dir.users, u)
 	}
 	unlicensed := func(u *user) { u.AssignedLicenses, u.mailbox = []assignedLicense{}, nil }
-	add(Mailbox, "Contoso Administrator", Mailbox, func(u *user) {
-		u.ProxyAddresses = append(u.ProxyAddresses, "smtp:administrator@"+DefaultDomain)
+	add(s.is.at(Mailbox), s.is.title()+" Administrator", s.is.at(Mailbox), func(u *user) {
+		u.ProxyAddresses = append(u.ProxyAddresses, "smtp:administrator@"+s.is.domain())
 		u.mailbox.archive = true
 	})
-	add("alex.w@"+DefaultDomain, "Alex Wilber", "alex.wilber@"+DefaultDomain, nil)
-	add("no-mailbox@"+DefaultDomain, "Noor Without Mailbox", "", nil)
-	add("unlicensed@"+DefaultDomain, "Uma Unlicensed", "unlicensed@"+DefaultDomain, unlicensed)
-	add("on-premises@"+DefaultDomain, "Olga On Premises", "on-premises@"+DefaultDomain, func(u *user) {
+	add("alex.w@"+s.is.domain(), "Alex Wilber", "alex.wilber@"+s.is.domain(), nil)
+	add("no-mailbox@"+s.is.domain(), "Noor Without Mailbox", "", nil)
+	add("unlicensed@"+s.is.domain(), "Uma Unlicensed", "unlicensed@"+DefaultDomain, unlicensed)
+	add("on-premises@"+s.is.domain(), "Olga On Premises", "on-premises@"+s.is.domain(), func(u *user) {
 		yes := true
 		unlicensed(u)
 		u.SyncEnabled = &yes
 	})
-	add("ews-off@"+DefaultDomain, "Emil Without EWS", "ews-off@"+DefaultDomain, func(u *user) { u.mailbox.ewsEnabled = &no })
-	add("disabled@"+DefaultDomain, "Dora Disabled", "disabled@"+DefaultDomain, func(u *user) { u.AccountEnabled = false })
-	add("support@"+DefaultDomain, "Support", "support@"+DefaultDomain, func(u *user) { u.AssignedLicenses, u.mailbox = []assignedLicense{}, newMailbox("shared") })
-	add("room1@"+DefaultDomain, "Meeting room 1", "room1@"+DefaultDomain, func(u *user) { u.AssignedLicenses, u.mailbox = []assignedLicense{}, newMailbox("room") })
+	add("ews-off@"+s.is.domain(), "Emil Without EWS", "ews-off@"+s.is.domain(), func(u *user) { u.mailbox.ewsEnabled = &no })
+	add("disabled@"+s.is.domain(), "Dora Disabled", "disabled@"+s.is.domain(), func(u *user) { u.AccountEnabled = false })
+	add("support@"+s.is.domain(), "Support", "support@"+s.is.domain(), func(u *user) { u.AssignedLicenses, u.mailbox = []assignedLicense{}, newMailbox("shared") })
+	add("room1@"+s.is.domain(), "Meeting room 1", "room1@"+s.is.domain(), func(u *user) { u.AssignedLicenses, u.mailbox = []assignedLicense{}, newMailbox("room") })
 	for i := 1; i <= 140; i++ { // more than one page of 100
-		upn := fmt.Sprintf("person%03d@%s", i, DefaultDomain)
+		upn := fmt.Sprintf("person%03d@%s", i, s.is.domain())
 		add(upn, fmt.Sprintf("Person %03d", i), upn, nil)
 	}
 	for _, a := range Admins() {
-		if a.UPN == Mailbox {
+		if a.UPN == GlobalAdmin {
 			s.dir.users[0].roles = a.Roles
 			continue
 		}
-		add(a.UPN, a.Name, "", func(u *user) { u.roles, u.AssignedLicenses = a.Roles, []assignedLicense{} })
+		add(s.is.at(a.UPN), a.Name, "", func(u *user) { u.roles, u.AssignedLicenses = a.Roles, []assignedLicense{} })
 	}
 	// One group: a probe with $top=1 then has no next page.
-	mail, private := "everyone@"+DefaultDomain, "Private"
-	s.dir.groups = append(s.dir.groups, &group{ID: s.guid("group everyone"), Created: born, DisplayName: "All of Contoso", GroupTypes: []string{"Unified"}, Mail: &mail, MailEnabled: true,
+	mail, private := "everyone@"+s.is.domain(), "Private"
+	s.dir.groups = append(s.dir.groups, &group{ID: s.guid("group everyone"), Created: born, DisplayName: "All of " + s.is.title(), GroupTypes: []string{"Unified"}, Mail: &mail, MailEnabled: true,
 		MailNickname: "everyone", ProxyAddresses: []string{"SMTP:" + mail}, Renewed: born, Visibility: &private})
 }
 
@@ -216,7 +217,7 @@ func (s *seeder) resource(appID, name string) {
 func (s *seeder) register(spec appSpec, born stamp, registered, given Certificate) {
 	public := App{Name: spec.name, ClientID: s.guid("client " + spec.name), ObjectID: s.guid("application " + spec.name)}
 	a := &application{ID: public.ObjectID, AppID: public.ClientID, Created: born, DisplayName: spec.title, IdentifierURIs: []string{}, KeyCredentials: []keyCredential{},
-		PasswordCredentials: []passwordCredential{}, PublisherDomain: InitialDomain, RequiredResourceAccess: []requiredResourceAccess{}, SignInAudience: "AzureADMyOrg", Tags: []string{}}
+		PasswordCredentials: []passwordCredential{}, PublisherDomain: s.is.initial(), RequiredResourceAccess: []requiredResourceAccess{}, SignInAudience: "AzureADMyOrg", Tags: []string{}}
 	if spec.deactivated {
 		yes := true
 		a.IsDisabled = &yes

@@ -33,6 +33,8 @@ type request struct {
 	seen        *tenant // the snapshot of the replica that serves it; see directory.at
 
 	outer   *request // of a part of a $batch: the batch
+	inside  int      // how many requests its tenant was answering when it came, itself included
+	left    bool     // it is not one of them any more
 	wave    int      // of a part: which of the batch's waves, from 1
 	touched []string // of a batch: "METHOD path" of each part
 }
@@ -121,16 +123,17 @@ func (w *World) handler(listener service) http.Handler {
 		}
 		defer w.gate.leave()
 		r := w.read(listener, hr)
-		defer w.dir.holds.release(r)
+		defer func() { r.world.dir.holds.release(r) }()
+		defer w.load.leave(r)
 		if !w.watched(hr, Arrived) {
 			panic(http.ErrAbortHandler)
 		}
 		a := w.decide(r)
 		if !w.watched(hr, Decided) {
-			w.note(r, &answer{name: a.name, broken: cutOff})
+			r.world.note(r, &answer{name: a.name, broken: cutOff})
 			panic(http.ErrAbortHandler)
 		}
-		w.deliver(rw, r, a)
+		r.world.deliver(rw, r, a)
 	})
 }
 
@@ -183,7 +186,7 @@ func serviceOfPath(path string) service {
 	}
 }
 
-// decide reads the body and lets faults or the service answer.
+// decide reads the body, finds the tenant that is meant, and lets it answer.
 func (w *World) decide(r *request) *answer {
 	body, err := io.ReadAll(io.LimitReader(r.Request.Body, maxBody+1))
 	r.body = body
@@ -193,6 +196,14 @@ func (w *World) decide(r *request) *answer {
 	if len(body) > maxBody {
 		return newAnswer(http.StatusRequestEntityTooLarge, "", nil)
 	}
+	w = w.tenantFor(r)
+	r.world = w
+	r.inside = w.load.enter()
+	return w.serve(r)
+}
+
+// serve lets faults or the service answer in the tenant that is asked.
+func (w *World) serve(r *request) *answer {
 	if a := w.before(r); a != nil {
 		return a
 	}
@@ -224,6 +235,7 @@ func (w *World) deliver(rw http.ResponseWriter, r *request, a *answer) {
 		}
 	}
 	w.dir.holds.release(r) // before the client can know that its write has ended
+	w.load.leave(r)
 	if a.broken == lost {
 		w.note(r, a)
 		panic(http.ErrAbortHandler)
@@ -279,7 +291,7 @@ func (r *request) publicURL() string {
 		default:
 			label, domain, _ := strings.Cut(host, ".")
 			if domain != localSharePoint {
-				label = sharePointName
+				label = r.world.is.label()
 			}
 			host = label + "." + sites()[0].sharepoint
 		}

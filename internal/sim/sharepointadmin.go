@@ -270,7 +270,7 @@ func (w *World) propertiesOf(q spRequest, s *siteCollection, detail bool) map[st
 	}
 	webs, email, name := 0, any(nil), any(nil)
 	if detail {
-		webs, email, name = 1, s.owner, strings.TrimSuffix(s.owner, "@"+DefaultDomain)
+		webs, email, name = 1, s.owner, strings.TrimSuffix(s.owner, "@"+q.world.is.domain())
 	}
 	return map[string]any{"_ObjectType_": adminNamespace + "SiteProperties", "_ObjectIdentity_": q.identity("SiteProperties\n" + strings.ToLower(url.QueryEscape(address))),
 		"ArchiveStatus": archive, "CompatibilityLevel": 15, "CreatedTime": date(s.created), "GroupId": guid(s.groupID), "HubSiteId": guid(""), "IsHubSite": false,

@@ -6,12 +6,6 @@ import (
 	"strings"
 )
 
-// Names of the tenant in SharePoint's host names, before and after the fault tenant-renamed.
-const (
-	sharePointName    = "contoso"
-	sharePointRenamed = "contosogroup"
-)
-
 // What a SharePoint host is for; it follows the tenant's name in the first label.
 const (
 	hostSites    = ""
@@ -31,9 +25,9 @@ type geo struct{ name, code, label string }
 
 // geos are the tenant's geographies, the central one first.
 func (w *World) geos() []geo {
-	list := []geo{{"", "NAM", "Contoso"}}
+	list := []geo{{"", "NAM", w.is.title()}}
 	if w.faults.get("multi-geo") != nil {
-		list = append(list, geo{"eur", "EUR", "Contoso Europe"}, geo{"apc", "APC", "Contoso Asia Pacific"})
+		list = append(list, geo{"eur", "EUR", w.is.title() + " Europe"}, geo{"apc", "APC", w.is.title() + " Asia Pacific"})
 	}
 	return list
 }
@@ -71,7 +65,7 @@ func (w *World) sharePointHostOf(hostport string) (h sharePointHost, ok bool) {
 		switch {
 		case label == w.sharePointTenant()+h.geo.name:
 			return h, true
-		case renamed && label == sharePointName+h.geo.name:
+		case renamed && label == w.is.label()+h.geo.name:
 			h.old = true
 			return h, true
 		}
@@ -81,9 +75,9 @@ func (w *World) sharePointHostOf(hostport string) (h sharePointHost, ok bool) {
 
 func (w *World) sharePointTenant() string {
 	if w.faults.get("tenant-renamed") != nil {
-		return sharePointRenamed
+		return w.is.label() + "group"
 	}
-	return sharePointName
+	return w.is.label()
 }
 
 func (w *World) sharePointPort() string {
@@ -120,12 +114,12 @@ func (w *World) ownSuffix() string {
 // SharePointSite is the base URL of SharePoint Online's root site, without a
 // trailing slash: what an administrator of the tenant would type.
 func (w *World) SharePointSite() string {
-	return "https://" + sharePointName + "." + w.ownSuffix()
+	return "https://" + w.is.label() + "." + w.ownSuffix()
 }
 
 // SharePointAdmin is the base URL of the SharePoint admin centre, without a trailing slash.
 func (w *World) SharePointAdmin() string {
-	return "https://" + sharePointName + hostAdmin + "." + w.ownSuffix()
+	return "https://" + w.is.label() + hostAdmin + "." + w.ownSuffix()
 }
 
 // SharePointHosts lists the tenant's host names in the global cloud: what a hosts

@@ -83,7 +83,7 @@ func (w *World) siteCollections() ([]*siteCollection, map[string]*siteCollection
 			w.sites.byPath[strings.ToLower(s.key())] = s
 		}
 		for _, g := range geos { // a site of its own, but on no list
-			admin := &siteCollection{geo: g, use: hostAdmin, title: "SharePoint admin center", template: "TENANTADMIN#0", owner: Mailbox, lock: siteOpen,
+			admin := &siteCollection{geo: g, use: hostAdmin, title: "SharePoint admin center", template: "TENANTADMIN#0", owner: w.is.at(Mailbox), lock: siteOpen,
 				id: guidOf(w.options.Seed, "admin "+g.code), webID: guidOf(w.options.Seed, "admin web "+g.code), created: w.start.UTC().Truncate(time.Second), changed: w.start.UTC().Truncate(time.Second)}
 			w.sites.byPath[admin.key()] = admin
 		}
@@ -100,7 +100,7 @@ func (w *World) makeSites(count int, geos []geo) []*siteCollection {
 		s.created = w.start.AddDate(0, 0, -7-len(list)*3%1000).UTC().Truncate(time.Second)
 		s.changed = s.created.AddDate(0, 0, len(list)%7)
 		if s.owner == "" {
-			s.owner = Mailbox
+			s.owner = w.is.at(Mailbox)
 		}
 		if s.lock == "" {
 			s.lock = siteOpen
@@ -128,7 +128,7 @@ func (w *World) makeSites(count int, geos []geo) []*siteCollection {
 			add(special[i])
 			continue
 		}
-		add(ordinarySite(i, geos[[]int{0, 1, 0, 2, 0}[i%5]%len(geos)]))
+		add(w.ordinarySite(i, geos[[]int{0, 1, 0, 2, 0}[i%5]%len(geos)]))
 	}
 	slices.SortStableFunc(list, func(a, b *siteCollection) int {
 		return slices.IndexFunc(geos, func(g geo) bool { return g == a.geo }) - slices.IndexFunc(geos, func(g geo) bool { return g == b.geo })
@@ -138,12 +138,12 @@ func (w *World) makeSites(count int, geos []geo) []*siteCollection {
 
 // ordinarySite is one of the many: of ten sites, five belong to groups, three are
 // OneDrives, one is a communication site and one a team site without a group.
-func ordinarySite(i int, g geo) siteCollection {
+func (w *World) ordinarySite(i int, g geo) siteCollection {
 	departments := []string{"Finance", "Legal", "Logistics", "Research", "Sales", "Support", "Works council"}
 	name := departments[i%len(departments)]
 	switch kind := i % 10; {
 	case kind < 3:
-		upn := fmt.Sprintf("person%03d@%s", i/10*3+kind+1, DefaultDomain)
+		upn := fmt.Sprintf("person%03d@%s", i/10*3+kind+1, w.is.domain())
 		path := "/personal/" + strings.NewReplacer("@", "_", ".", "_").Replace(upn)
 		return siteCollection{geo: g, use: hostPersonal, path: path, title: fmt.Sprintf("Person %03d", i/10*3+kind+1), template: templatePersonal, owner: upn}
 	case kind == 3:

@@ -20,19 +20,21 @@ import (
 
 // Options say how a world is made. The zero value of every field but Now works.
 type Options struct {
-	Seed   int64
-	Now    func() time.Time                                 // required: the services' clock
-	Sleep  func(ctx context.Context, d time.Duration) error // for delays; RealSleep unless set
-	RTT    time.Duration                                    // added to every answer
-	Faults []string                                         // "NAME[=ARG]", see Faults
-	Listen string                                           // one loopback address for all services; empty: a free port for each
-	Log    io.Writer                                        // a JSON object a line for each request
-	Keys   *Keys                                            // shared RSA keys; nil: fresh ones
-	Debug  func(format string, args ...any)                 // what the HTTP server complains about; nil: dropped
-	Watch  func(r *http.Request, s Stage) bool              // sees each request; false cuts the connection there
+	Seed    int64
+	Now     func() time.Time                                 // required: the services' clock
+	Sleep   func(ctx context.Context, d time.Duration) error // for delays; RealSleep unless set
+	RTT     time.Duration                                    // added to every answer
+	Faults  []string                                         // "NAME[=ARG]", see Faults
+	Tenants int                                              // how many tenants share the services; 0 means one
+	Listen  string                                           // one loopback address for all services; empty: a free port for each
+	Log     io.Writer                                        // a JSON object a line for each request
+	Keys    *Keys                                            // shared RSA keys; nil: fresh ones
+	Debug   func(format string, args ...any)                 // what the HTTP server complains about; nil: dropped
+	Watch   func(r *http.Request, s Stage) bool              // sees each request; false cuts the connection there
 }
 
-// World is a running simulated tenant. All its methods may be called from
+// World is a running simulated tenant; with Options.Tenants the first of several, which
+// the same services answer for. All its methods may be called from
 // several goroutines.
 type World struct {
 	TenantID     string
@@ -43,6 +45,10 @@ type World struct {
 	Certificate  Certificate // its certificate, as handed out
 	PFX          []byte      // the same with its key, password PFXPassword
 	Mailbox      string
+
+	is      tenantName
+	tenants []*World // all of them, this one first; nil in a tenant that has another's services
+	load    load
 
 	options   Options
 	start     time.Time
@@ -57,7 +63,7 @@ type World struct {
 	names     map[service]string // base URL of each service
 	servers   []*http.Server
 	conns     atomic.Int64
-	record    recorder
+	record    *recorder
 	answered  tokenNotes
 	sites     siteSet
 	closing   context.Context
@@ -83,7 +89,7 @@ func RealSleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Start makes a fresh tenant and serves it. The caller closes it.
+// Start makes a fresh tenant, or several, and serves them. The caller closes it.
 func Start(o Options) (*World, error) {
 	if o.Now == nil {
 		return nil, errors.New("sim: Options.Now is missing")
@@ -97,15 +103,9 @@ func Start(o Options) (*World, error) {
 	if o.Debug == nil {
 		o.Debug = func(string, ...any) {}
 	}
-	w := &World{options: o, keys: o.Keys, start: o.Now(), dice: newDice(o.Seed), names: map[service]string{}, TenantDomain: InitialDomain, Mailbox: Mailbox,
-		dir: &directory{}, apps: map[string]App{}, faults: faultSet{active: map[string]*activeFault{}}, record: recorder{out: o.Log}}
-	w.dir.log = changeLog{now: o.Now, dice: newDice(o.Seed + 1), lag: func() *activeFault { return w.faults.get("replication") }}
-	for _, spec := range o.Faults {
-		if err := w.SetFault(spec); err != nil {
-			return nil, err
-		}
-	}
-	if err := w.populate(); err != nil {
+	w := makeWorld(o, tenantName{}, &recorder{out: o.Log})
+	w.names = map[service]string{}
+	if err := w.addTenants(); err != nil {
 		return nil, err
 	}
 	if err := w.certify(); err != nil {
@@ -113,6 +113,9 @@ func Start(o Options) (*World, error) {
 	}
 	w.transports()
 	w.closing, w.close = context.WithCancel(context.Background())
+	for _, t := range w.tenants[1:] {
+		t.authority, t.direct, t.redirected, t.closing = w.authority, w.direct, w.redirected, w.closing
+	}
 	if err := w.listen(); err != nil {
 		_ = w.Close()
 		return nil, err
@@ -143,7 +146,7 @@ func (w *World) populate() error {
 			return err
 		}
 	}
-	s := &seeder{seed: w.options.Seed, now: w.start, dir: w.dir, tenant: &tenant{}, apps: w.apps}
+	s := &seeder{is: w.is, seed: w.options.Seed, now: w.start, dir: w.dir, tenant: &tenant{}, apps: w.apps}
 	s.fill(registered, expired, given)
 	w.dir.log.begin(s.tenant)
 	main := w.apps[AppBackup]
@@ -273,6 +276,9 @@ const closeLimit = 2 * time.Second
 // Close ends the requests that are being answered, waits for them, so that the
 // log is complete, and closes all connections.
 func (w *World) Close() error {
+	if w.close == nil { // one of several, served by the first
+		return nil
+	}
 	w.close()
 	limit := time.NewTimer(closeLimit)
 	defer limit.Stop()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/patience"
 	"github.com/c2conn/c2conn/internal/progress"
 )
 
@@ -211,7 +212,7 @@ func (r *run) execute(i int) {
 	t := r.tasks[i]
 	ctx, cancel := r.ctx, context.CancelFunc(func() {})
 	if t.Limit > 0 {
-		ctx, cancel = context.WithTimeout(ctx, t.Limit)
+		ctx, cancel = patience.WithLimit(ctx, t.Limit)
 	}
 	defer cancel()
 	inner := progress.With(ctx, func(u progress.Update) { r.send(message{index: i, update: u}) })

@@ -59,3 +59,21 @@ func onProxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, res *http
 	_, reason, _ := strings.Cut(res.Status, " ")
 	return &ProxyError{Proxy: proxy.Host, Status: res.StatusCode, Reason: CleanText(reason, 200)}
 }
+
+// ProxyFor tells which proxy (host and port, never its password) requests to rawURL go
+// through; "" for none. The error is that of a setting that cannot be read.
+func ProxyFor(getenv func(string) string, rawURL string) (string, error) {
+	find, err := proxies(getenv)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "", fmt.Errorf("%q is no address", rawURL)
+	}
+	p, err := find(&http.Request{URL: u})
+	if err != nil || p == nil {
+		return "", err
+	}
+	return p.Host, nil
+}

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/c2conn/c2conn/internal/patience"
 	"github.com/c2conn/c2conn/internal/progress"
 )
 
@@ -68,7 +69,7 @@ func (t *retry) RoundTrip(r *http.Request) (*http.Response, error) {
 			failed.Tries = try
 		}
 		pause, what := t.pause(r, res, failed, safe, try)
-		if what == "" || !Again(ctx, t.clock, what, pause, waited, try) {
+		if what == "" || !t.again(ctx, what, pause, waited, try) {
 			return res, err // the last answer says more than an ended context
 		}
 		waited += pause
@@ -100,6 +101,15 @@ func Again(ctx context.Context, clock Clock, what string, pause, waited time.Dur
 		Until:   clock.Now().Add(pause),
 	})
 	return clock.Sleep(ctx, pause) == nil
+}
+
+// again is Again; where many share a tenant's slots, what the tenant asks to wait is the
+// price of their number and not the time of one of them.
+func (t *retry) again(ctx context.Context, what string, pause, waited time.Duration, try int) bool {
+	if slotsOf(ctx) != nil {
+		defer patience.Hold(ctx)()
+	}
+	return Again(ctx, t.clock, what, pause, waited, try)
 }
 
 // once sends the request once and reads the whole answer.

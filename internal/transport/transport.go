@@ -56,7 +56,7 @@ func New(o Options) (*http.Client, error) {
 	}
 	return &http.Client{
 		Transport: &retry{
-			next:  &headers{next: newGate(base), userAgent: o.UserAgent, rand: o.Rand},
+			next:  &headers{next: &slotted{next: newGate(base)}, userAgent: o.UserAgent, rand: o.Rand},
 			base:  base,
 			clock: o.Clock,
 			rand:  o.Rand,

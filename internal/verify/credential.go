@@ -8,18 +8,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/certs"
+	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/entra"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/registration"
 )
 
 const (
-	minBits    = 2048                // of an RSA key that Entra ID accepts
-	expirySoon = 30 * 24 * time.Hour // from when on an expiry is worth a warning
-	hoursADay  = 24
-	daysAYear  = 365
+	minBits   = 2048 // of an RSA key that Entra ID accepts
+	hoursADay = 24
+	daysAYear = 365
 )
 
 // certificate looks at the local certificate only; nothing is sent.
@@ -47,10 +48,31 @@ func (s *subject) certificate(context.Context, need) task.Result {
 		return s.fail("not valid before "+validity.NotBefore.UTC().Format(time.DateOnly), validity)
 	case left <= 0:
 		return s.fail("expired on "+validity.NotAfter.UTC().Format(time.DateOnly), validity)
-	case left < expirySoon:
+	case left < connections.ExpirySoon:
 		return s.warn(fmt.Sprintf("%d bits, expires in %s", bits, span(left)), validity)
 	}
 	return pass(fmt.Sprintf("%d bits, %s left", bits, span(left)))
+}
+
+// Expiry is the check that the credential of a connection lasts for longer than within
+// from now. It asks nobody: the end of a client secret is known where c2conn made it,
+// and what is not known is skipped. in is the zero Cloud while it is not known.
+func Expiry(c connections.Connection, in cloud.Cloud, now time.Time, within time.Duration) task.Result {
+	r := task.Result{ID: "expiry", Title: "Expiry"}
+	end := c.Credential.NotAfter
+	switch {
+	case end.IsZero():
+		r.Status, r.Finding = task.Skip, "the end of the "+strings.ReplaceAll(c.Credential.Type, "-", " ")+" is not known"
+	case !c.Credential.ExpiresWithin(now, within):
+		r.Status, r.Finding = task.Pass, span(end.Sub(now))+" left, until "+end.UTC().Format(time.DateOnly)
+	default:
+		r.Err = &advice.ValidityError{NotAfter: end, Now: now}
+		r.Status, r.Advice = task.Fail, advice.For(r.Err, FactsOf(c, in, now))
+		if r.Finding = "expired on " + end.UTC().Format(time.DateOnly); end.After(now) {
+			r.Finding = "ends in " + span(end.Sub(now)) + ", on " + end.UTC().Format(time.DateOnly)
+		}
+	}
+	return r
 }
 
 // span writes a duration of days as people say it: "4 y 364 d", "29 d", "5 h".

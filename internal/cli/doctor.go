@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/browser"
+	"github.com/c2conn/c2conn/internal/cloud"
+	"github.com/c2conn/c2conn/internal/doctor"
+	"github.com/c2conn/c2conn/internal/task"
+	"github.com/c2conn/c2conn/internal/transport"
+)
+
+func newDoctor(a *app) *cobra.Command {
+	var offline, clean, yes bool
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "Examine this computer and every saved connection", GroupID: groupUse,
+		Long: `Looks at the store and the key to its secrets, the clock, the proxy, and the hosts of
+every cloud in use (name, certificate, answer), at what interrupted commands left, and
+at each connection: whether its credential is to be had and matches, when it ends, when
+it was verified. Nobody signs in and nothing is changed, unless --clean removes saved
+secrets that nothing refers to. The exit code is 5 when something fails; warnings alone
+are 0.`,
+		Example: "  c2conn doctor\n  c2conn doctor --offline --output json\n  c2conn doctor --clean --yes",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.doctor(cmd.Context(), offline, clean, yes)
+		},
+	}
+	cmd.Flags().BoolVar(&offline, "offline", false, "leave the network out")
+	cmd.Flags().BoolVar(&clean, "clean", false, "remove saved secrets that nothing refers to, after asking")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "with --clean: do not ask")
+	return cmd
+}
+
+// doctorJSON is the answer of doctor.
+type doctorJSON struct {
+	Checks      []checkJSON            `json:"checks"`
+	Connections []doctorConnectionJSON `json:"connections"`
+	Removed     int                    `json:"removed,omitempty"` // secrets, by --clean
+}
+
+type doctorConnectionJSON struct {
+	Name   string      `json:"name"`
+	Checks []checkJSON `json:"checks"`
+}
+
+func (a *app) doctor(ctx context.Context, offline, remove, yes bool) error {
+	if remove && !yes && !a.canAsk() {
+		return &usageError{err: errors.New("--clean asks before it removes, and nobody can be asked here; give --yes"), command: "c2conn doctor"}
+	}
+	place, err := a.place()
+	if err != nil {
+		return err
+	}
+	o := doctor.Options{
+		Store: place.Store, Personal: place.Personal, Clouds: place.Clouds, HTTP: a.httpClient, Clock: a.Clock,
+		Proxy:   func(u string) (string, error) { return transport.ProxyFor(a.Getenv, u) },
+		Default: cmp.Or(a.Getenv("C2CONN_CLOUD"), cloud.Global), Offline: offline, More: a.doctorMore(),
+	}
+	report, err := doctor.Run(ctx, o, func(e task.Event) {
+		if e.Kind == task.Progress {
+			a.errorf("  … %s: %s\n", clean(e.Title), clean(e.Text))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	all := append(append([]task.Result{}, report.Machine...), report.Network...)
+	doc := doctorJSON{Checks: a.checksJSON(all), Connections: []doctorConnectionJSON{}}
+	var names []string
+	for _, c := range report.Connections {
+		doc.Connections = append(doc.Connections, doctorConnectionJSON{Name: c.Name, Checks: a.checksJSON(c.Checks)})
+		names = append(names, c.Name)
+		for _, one := range c.Checks {
+			one.Title = c.Name + ", " + one.Title
+			all = append(all, one)
+		}
+	}
+	a.adviceLines(all)
+	if remove && len(report.Orphans) > 0 {
+		if doc.Removed, err = a.removeOrphans(ctx, place.Store, report.Orphans, yes); err != nil {
+			return err
+		}
+	}
+	err = a.print(printable{value: doc, name: strings.Join(names, "\n"), table: func() string { return doctorTable(report) }})
+	if err == nil && report.Failed() {
+		err = &verdict{class: advice.ClassCheck}
+	}
+	return err
+}
+
+func doctorTable(r doctor.Report) string {
+	var rows [][]string
+	group := func(title string, results []task.Result) {
+		if len(results) == 0 {
+			return
+		}
+		rows = append(rows, []string{title})
+		for _, one := range results {
+			rows = append(rows, []string{"  " + sign(string(one.Status)) + " " + clean(one.Title), string(one.Status), clean(one.Finding)})
+		}
+	}
+	group("Machine", r.Machine)
+	group("Network", r.Network)
+	for _, c := range r.Connections {
+		group(c.Name, c.Checks)
+	}
+	return columns(rows)
+}
+
+func (a *app) removeOrphans(ctx context.Context, store *connections.Store, refs []connections.Ref, yes bool) (int, error) {
+	if err := a.confirm(ctx, yes, fmt.Sprintf("Remove %s that nothing refers to?", plural(len(refs), "saved secret", "saved secrets"))); err != nil {
+		return 0, err
+	}
+	for n, r := range refs {
+		if err := store.DeleteSecret(ctx, r); err != nil && !isNotFound(err) {
+			return n, err
+		}
+	}
+	a.errorf("Removed %s.\n", plural(len(refs), "secret", "secrets"))
+	return len(refs), nil
+}
+
+// doctorMore are the checks of what only the command line knows: the terminal, the
+// browser, and what interrupted registrations left.
+func (a *app) doctorMore() []task.Task {
+	return []task.Task{
+		{ID: "version", Title: "c2conn", Run: func(context.Context) task.Result {
+			return task.Result{Status: task.Pass, Finding: a.Version.Number + ", " + a.Version.Platform}
+		}},
+		{ID: "terminal", Title: "Terminal", Run: func(context.Context) task.Result { return a.terminalCheck() }},
+		{ID: "browser", Title: "Web browser", Run: func(context.Context) task.Result {
+			if browser.Likely(a.Getenv, runtime.GOOS) {
+				return task.Result{Status: task.Pass, Finding: "can be opened here"}
+			}
+			return task.Result{Status: task.Pass, Finding: "none here; sign in with a device code"}
+		}},
+		{ID: "registrations", Title: "Unfinished registrations", Run: a.registrationsCheck},
+	}
+}
+
+func (a *app) terminalCheck() task.Result {
+	finding := "none: nothing is asked"
+	if a.InTerminal && a.ErrTerminal {
+		finding = cmp.Or(a.Getenv("TERM"), "a terminal")
+	}
+	locale := cmp.Or(a.Getenv("LC_ALL"), a.Getenv("LC_CTYPE"), a.Getenv("LANG"))
+	if utf8 := strings.ReplaceAll(strings.ToUpper(locale), "-", ""); a.ErrTerminal && runtime.GOOS == "linux" && !strings.Contains(utf8, "UTF8") {
+		return task.Result{Status: task.Warn, Finding: finding + ", not UTF-8", Advice: &advice.Advice{
+			What: "The terminal may not show all signs.", Why: "The locale is not a UTF-8 one.", Next: []string{"Set LANG, for example: LANG=C.UTF-8"}, Codes: []string{}}}
+	}
+	return task.Result{Status: task.Pass, Finding: clean(finding)}
+}
+
+func (a *app) registrationsCheck(ctx context.Context) task.Result {
+	r, err := a.registrar(cloud.Cloud{})
+	if err != nil {
+		return task.Result{Status: task.Fail, Finding: "cannot be told", Err: err, Advice: a.adviceOf(err)}
+	}
+	defer r.Close()
+	found, err := r.Unfinished(ctx)
+	switch {
+	case err != nil:
+		return task.Result{Status: task.Warn, Finding: "cannot be told", Err: err, Advice: a.adviceOf(err)}
+	case len(found) > 0:
+		return task.Result{Status: task.Warn, Finding: plural(len(found), "is unfinished", "are unfinished"), Advice: &advice.Advice{
+			What: "A registration was interrupted.", Why: "Its application may be in the tenant, with a credential that nobody uses.", Next: []string{"See what there is, then go on or remove it:", "$ c2conn app cleanup --list"}, Codes: []string{}}}
+	}
+	return task.Result{Status: task.Pass, Finding: "none"}
+}

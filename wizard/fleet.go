@@ -1,0 +1,63 @@
+package wizard
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/registration"
+)
+
+// SignInAs is SignIn for an administrator who has signed in already: several sessions
+// share one sign-in.
+func (s *Session) SignInAs(ctx context.Context, admin *registration.Admin) error {
+	st := s.shared()
+	st.mu.Lock()
+	st.admin, st.findings = admin, nil
+	st.mu.Unlock()
+	return s.Look(ctx)
+}
+
+// Wanted is the connection that the answers describe, as far as they tell: without
+// credential, and without what only the tenant knows.
+func (s *Session) Wanted() connections.Connection {
+	a := s.answersInForce()
+	c := s.asked(a)
+	c.Tenant.ID = a.Resolved(keyTenantID)
+	if !isGUID(c.Tenant.ID) {
+		c.Tenant = connections.Tenant{Domain: c.Tenant.ID}
+	}
+	c.Registration.Mode, c.Registration.ClientID = connections.ModeManual, a.Get(keyClientID)
+	if s.Automatic() {
+		c.Registration.Mode, c.Registration.ClientID = connections.ModeAutomatic, a.Get(keyUseApp)
+		c.Registration.AppName = a.Get(keyAppName)
+		c.Credential.Type = connections.TypeCertificate
+		if a.Get(keyNewCred) == newSecret {
+			c.Credential.Type = connections.TypeClientSecret
+		}
+	}
+	return c
+}
+
+// SameCredential reports whether the answers name the credential that the saved
+// connection has. It reads what they point at; what cannot be read is not the same.
+func (s *Session) SameCredential(ctx context.Context, saved connections.Connection) bool {
+	a, c := s.answersInForce(), saved.Credential
+	switch a.Get(keyCredential) {
+	case byReference:
+		return string(c.Secret) == a.Get(keyReference)
+	case byThumbprint:
+		t := a.Get(keyThumbprint)
+		return t != "" && (t == c.Thumbprint || t == c.ThumbprintSHA256)
+	case byFile:
+		id, err := identityFromFile(s.Env, a)
+		return err == nil && cmp.Or(c.Thumbprint, c.ThumbprintSHA256) != "" && (string(id.Thumbprint()) == c.Thumbprint || string(id.ThumbprintSHA256()) == c.ThumbprintSHA256)
+	case bySecret:
+		if c.Type != connections.TypeClientSecret {
+			return false
+		}
+		kept, err := s.Env.Store.Secret(ctx, c.Secret)
+		return err == nil && trim(string(kept.Reveal())) == trim(string(a[keySecret].Secret.Reveal()))
+	}
+	return false
+}
