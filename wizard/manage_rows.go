@@ -133,8 +133,19 @@ func obsolete(c connections.Connection, clouds *cloud.Set) (why []string) {
 type rowLook struct {
 	sign, word string
 	rank       int // what needs somebody comes first
-	style      int // 0 plain, 1 good, 2 warn, 3 bad, 4 faint
+	style      rowStyle
 }
+
+// rowStyle says how good a state is; its colour is never the only sign of it.
+type rowStyle int
+
+const (
+	stylePlain rowStyle = iota
+	styleGood
+	styleWarn
+	styleBad
+	styleFaint
+)
 
 // needsYou reports whether somebody has to do something about it.
 func (l rowLook) needsYou() bool { return l.rank < 6 }
@@ -143,21 +154,21 @@ func (r *manageRow) look(now time.Time) rowLook {
 	v := r.c.Verification
 	switch {
 	case r.err != nil:
-		return rowLook{"✗", "damaged", 0, 3}
+		return rowLook{"✗", "damaged", 0, styleBad}
 	case r.conflict != nil:
-		return rowLook{"✗", "in conflict", 1, 3}
+		return rowLook{"✗", "in conflict", 1, styleBad}
 	case r.change != nil && r.change.Deleted:
-		return rowLook{"–", "will be deleted", 8, 4}
+		return rowLook{"–", "will be deleted", 8, styleFaint}
 	case v.State == connections.StateFailed:
-		return rowLook{"✗", "failed" + since(now, v.At), 2, 3}
+		return rowLook{"✗", "failed" + since(now, v.At), 2, styleBad}
 	case v.State == connections.StateWaiting:
-		return rowLook{"!", "waiting for consent", 3, 2}
+		return rowLook{"!", "waiting for consent", 3, styleWarn}
 	case v.State != connections.StateVerified:
-		return rowLook{"!", "not verified", 4, 2}
+		return rowLook{"!", "not verified", 4, styleWarn}
 	case len(r.obsolete) > 0:
-		return rowLook{"!", "obsolete", 5, 2}
+		return rowLook{"!", "obsolete", 5, styleWarn}
 	}
-	return rowLook{"✓", "verified" + since(now, v.At), 7, 1}
+	return rowLook{"✓", "verified" + since(now, v.At), 7, styleGood}
 }
 
 func since(now, t time.Time) string {
@@ -181,20 +192,20 @@ func agoWords(now, t time.Time) string {
 }
 
 // expiry says how long the credential lasts, and whether that is worrying.
-func expiry(now, t time.Time) (text string, style int) {
+func expiry(now, t time.Time) (text string, style rowStyle) {
 	d := t.Sub(now)
 	days := int(d.Hours() / 24)
 	switch {
 	case t.IsZero():
-		return "–", 4
+		return "–", styleFaint
 	case d <= 0:
-		return "✗ expired", 3
+		return "✗ expired", styleBad
 	case days <= 30:
-		return fmt.Sprintf("%d d !", days), 2
+		return fmt.Sprintf("%d d !", days), styleWarn
 	case days < 730:
-		return fmt.Sprintf("%d d", days), 0
+		return fmt.Sprintf("%d d", days), stylePlain
 	}
-	return fmt.Sprintf("%d y", days/365), 0
+	return fmt.Sprintf("%d y", days/365), stylePlain
 }
 
 // manageSort is an order of the rows.

@@ -62,6 +62,7 @@ func (m *manage) draw() []string {
 	for len(body) < room {
 		body = append(body, "")
 	}
+	body = body[:room]
 	lines := []string{between(" "+m.th.accent.Render("c2conn")+" · connections", m.tally(), m.w-1)}
 	rule := func(more bool, word string) {
 		if m.h >= rulesFrom {
@@ -128,7 +129,7 @@ func (m *manage) tally() string {
 		if r.change == nil || !r.change.Added {
 			saved++
 		}
-		if r.look(now).needsYou() {
+		if _, ending := expiry(now, r.c.Credential.NotAfter); r.look(now).needsYou() || ending == styleWarn || ending == styleBad {
 			need++
 		}
 	}
@@ -313,7 +314,7 @@ func (m *manage) listBody(room int) (body []string, above, below bool) {
 	if len(m.pending) > 0 {
 		head += "CHANGE"
 	}
-	body = append(body, m.th.faint.Render(head))
+	body = append(body, m.th.faint.Render(strings.TrimRight(head, " ")))
 	n := m.listRoom()
 	now := m.now()
 	for i := m.top; i < min(m.top+n, len(m.shown)); i++ {
@@ -356,15 +357,15 @@ func (m *manage) listBody(room int) (body []string, above, below bool) {
 	return append(body, indent(lines)...), above, below
 }
 
-func (m *manage) style(n int) lipgloss.Style {
+func (m *manage) style(n rowStyle) lipgloss.Style {
 	switch n {
-	case 1:
+	case styleGood:
 		return m.th.good
-	case 2:
+	case styleWarn:
 		return m.th.warn
-	case 3:
+	case styleBad:
 		return m.th.bad
-	case 4:
+	case styleFaint:
 		return m.th.faint
 	}
 	return lipgloss.NewStyle()
@@ -396,9 +397,9 @@ func (m *manage) drawRow(r *manageRow, selected bool, list []int, widths [column
 		case colExpires:
 			text, style := expiry(now, r.c.Credential.NotAfter)
 			if r.err != nil {
-				text, style = "", 0
+				text, style = "", stylePlain
 			}
-			if style == 0 {
+			if style == stylePlain {
 				b.WriteString(pad(text, widths[c]))
 			} else {
 				b.WriteString(m.style(style).Render(text) + pad("", widths[c]-ansi.StringWidth(text)))
