@@ -204,10 +204,20 @@ func (m *manage) askKind() {
 	for key, kind := range []connections.Kind{connections.Exchange, connections.SharePoint, connections.MigrationSource, connections.MigrationTarget} {
 		letter := []string{"e", "s", "m", "t"}[key]
 		q.choices = append(q.choices, choice{key: letter, does: kindWord(kind), means: kindWord(kind) + " connection", then: func() tea.Cmd {
-			return m.open(NewSession(FlowOf(kind), &m.env))
+			env := &m.env
+			m.busy = "Opening"
+			return m.background(func() tea.Msg { return sessionMsg{session: env.create(kind)} })
 		}})
 	}
 	m.ask = q
+}
+
+// create starts the flow of a kind, with what variables of the environment answer, as
+// c2conn new does.
+func (env *Env) create(kind connections.Kind) *Session {
+	s := NewSession(FlowOf(kind), env)
+	s.Fill(Source{Flag: func(string) (string, bool) { return "", false }, Getenv: env.Getenv, ReadFile: env.ReadFile})
+	return s
 }
 
 // edit opens the flow of a connection with its answers filled in.

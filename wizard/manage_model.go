@@ -408,7 +408,7 @@ func (m *manage) heard(msg jobMsg) tea.Cmd {
 	default:
 		m.found[msg.id] = msg.found.Results
 		if len(m.jobs) == 0 {
-			m.message = "Verified; the results are saved."
+			m.message = "The verification has ended."
 		}
 	}
 	return tea.Batch(m.next(), m.load())

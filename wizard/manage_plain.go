@@ -171,7 +171,7 @@ func (m *managePlain) create() error {
 	if !ok {
 		return nil
 	}
-	return m.flow(NewSession(FlowOf(kind), &m.env))
+	return m.flow(m.env.create(kind))
 }
 
 func (m *managePlain) flow(s *Session) error {
