@@ -134,6 +134,9 @@ func (m *manage) tally() string {
 		}
 	}
 	parts := []string{fmt.Sprintf("%d saved", saved)}
+	if m.w < 70 && len(m.pending) > 0 {
+		parts = nil
+	}
 	if need > 0 {
 		parts = append(parts, m.th.warn.Render(fmt.Sprintf("! %d to look at", need)))
 	}
@@ -168,7 +171,7 @@ func (m *manage) keys() []keyHint {
 	if m.typing {
 		return []keyHint{{"enter", "done", ""}, {"esc", "no filter", ""}, {"ctrl+c", "leave", ""}}
 	}
-	keys := []keyHint{}
+	keys, plain := []keyHint{}, false
 	r := m.selected()
 	switch {
 	case r == nil:
@@ -180,6 +183,7 @@ func (m *manage) keys() []keyHint {
 	case r.change != nil && r.change.Deleted:
 		keys = append(keys, keyHint{"u", "undo", ""}, keyHint{"n", "new", ""})
 	default:
+		plain = true
 		keys = append(keys, keyHint{"n", "new", ""}, keyHint{"enter", "edit", ""}, keyHint{"v", "verify", ""})
 		if r.change != nil {
 			keys = append(keys, keyHint{"u", "undo", ""})
@@ -204,7 +208,13 @@ func (m *manage) keys() []keyHint {
 		keys = slices.Insert(keys, min(3, len(keys)), keyHint{"o", "OK, save", "o OK"})
 	}
 	if len(m.rows) > 0 {
-		rest = append(rest, keyHint{"i", "details", ""}, keyHint{"m", "rename", ""}, keyHint{"/", "filter", ""}, keyHint{"s", "sort", ""})
+		if keys[0].key != "i" {
+			rest = append(rest, keyHint{"i", "details", ""})
+		}
+		if plain {
+			rest = append(rest, keyHint{"m", "rename", ""})
+		}
+		rest = append(rest, keyHint{"/", "filter", ""}, keyHint{"s", "sort", ""})
 	}
 	keys = append(keys, rest...)
 	return append(keys, keyHint{"?", "help", ""}, leave)
@@ -257,10 +267,14 @@ func (m *manage) measure() {
 	}
 }
 
+// tellsChanges reports whether there is a column for what is changed; the mark in front
+// of a row is always there.
+func (m *manage) tellsChanges() bool { return len(m.pending) > 0 && m.listWidth() >= 70 }
+
 // columns are those that have room, in order, with their widths.
 func (m *manage) columns() (list []int, widths [columnCount]int) {
 	room := m.listWidth() - 4
-	if len(m.pending) > 0 {
+	if m.tellsChanges() {
 		room -= changeWidth + 2
 	}
 	widths = m.widths
@@ -311,7 +325,7 @@ func (m *manage) listBody(room int) (body []string, above, below bool) {
 		}
 		head += pad(title, widths[c]) + "  "
 	}
-	if len(m.pending) > 0 {
+	if m.tellsChanges() {
 		head += "CHANGE"
 	}
 	body = append(body, m.th.faint.Render(strings.TrimRight(head, " ")))
@@ -346,12 +360,13 @@ func (m *manage) listBody(room int) (body []string, above, below bool) {
 		}
 		return body, above, below
 	}
-	for len(body) < n+1 {
+	// Where the list is short the details have what it leaves.
+	lines := m.detailLines(r, m.w-2, now)
+	for len(body) < n+1 && room-len(body)-1 > len(lines) {
 		body = append(body, "")
 	}
-	lines := m.detailLines(r, m.w-2, now)
 	body = append(body, (&screen{w: m.w, th: m.th}).rule(false, ""))
-	if rest := m.below() - 1; len(lines) > rest {
+	if rest := room - len(body); len(lines) > rest {
 		lines = append(lines[:max(rest-1, 0)], m.th.faint.Render("… more in: c2conn show "+shellQuote(r.c.Name)))
 	}
 	return append(body, indent(lines)...), above, below
@@ -414,7 +429,7 @@ func (m *manage) drawRow(r *manageRow, selected bool, list []int, widths [column
 		}
 		b.WriteString("  ")
 	}
-	if r.change != nil {
+	if r.change != nil && m.tellsChanges() {
 		b.WriteString(m.th.accent.Render(ChangeWords(*r.change)))
 	}
 	return b.String()

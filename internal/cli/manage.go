@@ -59,7 +59,7 @@ func (a *app) manage(ctx context.Context) error {
 	if !a.canAsk() {
 		staged, err := store.Staged(ctx)
 		if err != nil {
-			return err
+			return unstageable(err)
 		}
 		a.sayStaged(staged)
 		return &usageError{err: errors.New("the dashboard needs a terminal; without one there are list, show, edit, rename, delete and verify, and manage --save or --discard for what is staged"), command: manageCommand}
@@ -109,14 +109,23 @@ func stagedWords(n int) string {
 	return plural(n, "change is", "changes are") + " staged, not saved. To go on: c2conn manage. To throw away: c2conn manage --discard"
 }
 
-// stage opens what is staged; who has it is all there is to say where another does.
+// stage opens what is staged.
 func (a *app) stage(ctx context.Context, store *connections.Store) (*connections.Stage, error) {
 	stage, err := store.Stage(ctx)
+	return stage, unstageable(err)
+}
+
+// unstageable adds what cannot be opened to an error that says the rest.
+func unstageable(err error) error {
 	var busy *connections.StageBusyError
-	if errors.As(err, &busy) {
-		return nil, refuse("%v", err)
+	var damaged *connections.DamagedError
+	switch {
+	case errors.As(err, &busy):
+		return refuse("%v", err)
+	case errors.As(err, &damaged):
+		return refuse("a change that is staged cannot be read, so none of them can be saved: %v", err)
 	}
-	return stage, err
+	return err
 }
 
 // verifyStaged verifies as the dashboard wants it: what is found about a saved
@@ -238,7 +247,7 @@ func (a *app) withStaged(ctx context.Context, do func(*connections.Stage) error)
 		return err
 	}
 	if list, err := store.Staged(ctx); err != nil || len(list) == 0 {
-		return err
+		return unstageable(err)
 	}
 	stage, err := a.stage(ctx, store)
 	if err != nil {
