@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +17,11 @@ import (
 	"github.com/c2conn/c2conn/wizard"
 )
 
-const manageCommand = "c2conn manage"
+const (
+	manageCommand   = "c2conn manage"
+	manageTimeout   = 3 * time.Minute // longest time for all checks of a connection together
+	managePerTenant = 8               // requests to one tenant that are under way at a time
+)
 
 func newManage(a *app) *cobra.Command {
 	var save, discard bool
@@ -68,6 +73,7 @@ func (a *app) manage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	env.Timeout = manageTimeout
 	stage, err := a.stage(ctx, store)
 	if err != nil {
 		return err
@@ -131,8 +137,12 @@ func unstageable(err error) error {
 // verifyStaged verifies as the dashboard wants it: what is found about a saved
 // connection is saved at once, about a changed one it is staged with the change.
 func (a *app) verifyStaged(store *connections.Store, stage *connections.Stage) func(context.Context, connections.Connection, func(task.Event)) (wizard.Verified, error) {
+	tenants := newSharing(a, managePerTenant)
 	return func(ctx context.Context, c connections.Connection, listen func(task.Event)) (wizard.Verified, error) {
-		v, note := a.examine(ctx, c, verify.Options{Saved: stage.List}, nil, listen)
+		// Credentials are read each time: what is edited here must not be checked with the old one.
+		ctx, cancel := context.WithTimeout(ctx, manageTimeout)
+		defer cancel()
+		v, note := a.examine(tenants.slots(c).For(ctx), c, verify.Options{Saved: stage.List}, nil, listen)
 		if note != nil {
 			profiles, name := wizard.Profiles(store), c.Name
 			for _, change := range stage.Pending() {
