@@ -185,3 +185,45 @@ func (g *Stage) Discard(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Revert undoes the staged change of one connection, by its staged or its saved name
+// or its id. Errors: ErrNotFound where nothing is staged for it, ErrExists where its
+// saved name has been given to another meanwhile.
+func (g *Stage) Revert(ctx context.Context, nameOrID string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	id := g.find(nameOrID)
+	if id == "" {
+		return fmt.Errorf("a staged change of %q: %w", clean(nameOrID), ErrNotFound)
+	}
+	if base := g.list[id].Base; base != nil {
+		for other, r := range g.list {
+			if other != id && r.Next != nil && fold(r.Next.Name) == fold(base.Name) {
+				return fmt.Errorf("the name %q %w among the staged changes; rename or undo that one first", base.Name, ErrExists)
+			}
+		}
+	}
+	return g.undo(ctx, id)
+}
+
+func (g *Stage) find(nameOrID string) string {
+	for _, c := range changes(g.list) {
+		if fold(c.Name) == fold(nameOrID) || fold(c.Was) == fold(nameOrID) || fold(c.ID) == fold(nameOrID) {
+			return c.ID
+		}
+	}
+	return ""
+}
+
+// undo takes a change back, and then what was kept for it alone: a secret without a
+// change harms nobody.
+func (g *Stage) undo(ctx context.Context, id string) error {
+	r := g.list[id]
+	if err := g.drop(ctx, id); err != nil {
+		return err
+	}
+	if r.Next == nil {
+		return nil
+	}
+	return g.s.releaseFor(ctx, *r.Next, "")
+}

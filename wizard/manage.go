@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -52,18 +51,7 @@ type Managed struct {
 func RunManage(ctx context.Context, o ManageOptions) (Managed, error) {
 	m := newManage(ctx, o)
 	defer m.cancel()
-	var program *tea.Program
-	in, out := o.In, o.Out
-	if f, ok := in.(*os.File); ok {
-		in = &watchedInput{File: f, ended: func() { program.Send(leaveMsg{ErrInputEnded}) }}
-	}
-	options := []tea.ProgramOption{tea.WithoutSignalHandler(), tea.WithEnvironment(terminalEnv(o.Getenv))}
-	if f, ok := out.(*os.File); ok {
-		out = quietOutput{f}
-	} else {
-		options = append(options, tea.WithWindowSize(m.w, m.h))
-	}
-	program = tea.NewProgram(m, append(options, tea.WithInput(in), tea.WithOutput(out))...)
+	program := newProgram(m, o.ScreenOptions, m.w, m.h)
 	m.send = program.Send
 	stop := context.AfterFunc(m.ctx, func() { program.Send(leaveMsg{ErrCancelled}) })
 	defer stop()
@@ -206,20 +194,7 @@ func (m *manage) childEnded() tea.Cmd {
 // askPassphrase asks on the screen on behalf of background work, in the flow if one
 // is open.
 func (m *manage) askPassphrase(ctx context.Context, confirm bool) (connections.Secret, error) {
-	reply := make(chan passphraseReply, 1)
-	m.send(askPassphraseMsg{confirm, reply})
-	select {
-	case r := <-reply:
-		if r.given {
-			return r.secret, nil
-		}
-		return connections.Secret{}, ErrCancelled
-	case <-ctx.Done():
-		go m.send(passphraseGoneMsg{reply})
-		return connections.Secret{}, ctx.Err()
-	case <-m.ctx.Done():
-		return connections.Secret{}, ErrCancelled
-	}
+	return askOn(ctx, m.ctx, m.send, confirm)
 }
 
 // AppsOf lists those of the changes that have registered an application in the tenant

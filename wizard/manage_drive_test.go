@@ -160,17 +160,7 @@ func (d *manager) release() *manager {
 func (d *manager) keys(names ...string) *manager {
 	d.t.Helper()
 	for _, name := range names {
-		k, ok := keyCodes[name]
-		if letter, found := strings.CutPrefix(name, "ctrl+"); found {
-			k, ok = tea.Key{Code: rune(letter[0]), Mod: tea.ModCtrl}, true
-		}
-		if !ok {
-			if len(name) != 1 {
-				d.t.Fatalf("there is no key %q", name)
-			}
-			k = tea.Key{Code: rune(name[0]), Text: name}
-		}
-		d.send(tea.KeyPressMsg(k))
+		d.send(keyPress(d.t, name))
 	}
 	return d
 }

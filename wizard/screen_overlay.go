@@ -254,8 +254,13 @@ type passphraseReply struct {
 
 // askPassphrase asks on the screen on behalf of background work.
 func (m *screen) askPassphrase(ctx context.Context, confirm bool) (connections.Secret, error) {
+	return askOn(ctx, m.ctx, m.send, confirm)
+}
+
+// askOn sends the question to the screen that lives as long as screen does.
+func askOn(ctx, screen context.Context, send func(tea.Msg), confirm bool) (connections.Secret, error) {
 	reply := make(chan passphraseReply, 1)
-	m.send(askPassphraseMsg{confirm, reply})
+	send(askPassphraseMsg{confirm, reply})
 	select {
 	case r := <-reply:
 		if r.given {
@@ -263,9 +268,9 @@ func (m *screen) askPassphrase(ctx context.Context, confirm bool) (connections.S
 		}
 		return connections.Secret{}, ErrCancelled
 	case <-ctx.Done():
-		go m.send(passphraseGoneMsg{reply})
+		go send(passphraseGoneMsg{reply})
 		return connections.Secret{}, ctx.Err()
-	case <-m.ctx.Done():
+	case <-screen.Done():
 		return connections.Secret{}, ErrCancelled
 	}
 }
