@@ -176,9 +176,15 @@ type rotateItem struct {
 	others []string
 	begun  *registration.Rotation // it broke off, and is gone on with
 
-	rotated *wizard.Rotated
-	err     error
-	ended   bool
+	rotated  *wizard.Rotated
+	switched []connections.Connection // as they are saved now
+	err      error
+	ended    bool
+}
+
+// renewed tells whether connections use the new credential.
+func (i *rotateItem) renewed() bool {
+	return i.rotated != nil && (i.rotated.State == registration.RotationWaiting || i.rotated.State == registration.RotationDone)
 }
 
 func (i *rotateItem) names() []string { return append([]string{i.conn.Name}, i.others...) }

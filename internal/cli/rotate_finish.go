@@ -138,7 +138,7 @@ func (w *rotator) endOne(ctx context.Context, r registration.Rotation) error {
 		if w.abandon {
 			return w.env.AbandonRotation(ctx, r, admin)
 		}
-		done, err := w.env.FinishRotation(ctx, r, admin, w.progressLines())
+		done, err := w.env.FinishRotation(ctx, r, admin, true, w.progressLines())
 		if done != nil {
 			for _, note := range done.Notes {
 				w.errorf("  ! %s\n", wrap(clean(note), 92, "    "))

@@ -141,8 +141,8 @@ func (w *rotator) one(ctx context.Context, i *rotateItem, listen func(task.Event
 		if i.conn, err = w.env.Store.Get(ctx, i.conn.ID); err != nil {
 			return err
 		}
-		i.rotated, err = w.env.Rotate(ctx, i.conn, wizard.RotateOptions{Admin: admin, Grace: time.Duration(w.grace), Valid: w.valid, New: w.own}, listen)
-		return err
+		i.rotated, err = w.env.Rotate(ctx, i.conn, wizard.RotateOptions{Admin: admin, Grace: time.Duration(w.grace), Valid: w.valid, Own: w.own}, listen)
+		return errors.Join(err, w.reread(ctx, i))
 	})
 	if i.err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		i.err = w.explained(i.conn, i.err)
@@ -150,16 +150,38 @@ func (w *rotator) one(ctx context.Context, i *rotateItem, listen func(task.Event
 	i.ended = i.err == nil || !errors.Is(ctx.Err(), context.Canceled)
 }
 
+// reread reads the connections as the rotation has left them.
+func (w *rotator) reread(ctx context.Context, i *rotateItem) error {
+	i.switched = nil
+	if i.rotated == nil {
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	for _, name := range i.rotated.Switched {
+		c, err := w.env.Store.Get(ctx, name)
+		if isNotFound(err) {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		if c.ID == i.conn.ID {
+			i.conn = c
+		}
+		i.switched = append(i.switched, c)
+	}
+	return nil
+}
+
 // explained gives an error what is known of its connection.
 func (o *rotateOptions) explained(c connections.Connection, err error) error {
 	var with *adviceError
 	var refused *refusal
-	var notOne *wizard.NotRotatableError
 	switch {
 	case errors.As(err, &with), errors.As(err, &refused):
 		return err
-	case errors.As(err, &notOne):
-		return refuse("%s", notOne.Error())
+	case c.Location != connections.Online || c.Registration.ClientID == "":
+		return refuse("%s has no application in Entra ID, so there is no credential to renew", c.Name)
 	}
 	return &adviceError{err: &beforeChecks{err}, facts: verify.FactsOf(c, o.cloudOf(c), o.Clock.Now())}
 }
@@ -253,11 +275,6 @@ func (i *rotateItem) verified() verified {
 		return v
 	}
 	v.report = i.rotated.Report
-	for _, c := range i.rotated.Connections {
-		if c.ID == i.conn.ID {
-			v.conn = c
-		}
-	}
 	if len(v.report.Results) == 0 && v.report.Err == nil {
 		v.report.State = connections.StateVerified
 	}

@@ -71,13 +71,12 @@ func (o *rotateOptions) rotatedJSON(i *rotateItem) rotatedJSON {
 	}
 	if r := i.rotated; r != nil {
 		doc.Steps, doc.Checks, doc.Notes = o.checksJSON(r.Results), o.checksJSON(r.Report.Results), r.Notes
-		doc.Connection = i.verified().conn
 		doc.Verified = doc.Connection.Verification.State == connections.StateVerified
 		doc.Rotation = &rotationJSON{Run: r.Run, State: r.State, OwnProof: r.Itself, Account: r.Account}
 		if !r.Due.IsZero() {
 			doc.Rotation.Due = &r.Due
 		}
-		doc.Connections = append(doc.Connections, r.Connections...)
+		doc.Connections = append(doc.Connections, i.switched...)
 	}
 	return doc
 }
@@ -192,6 +191,8 @@ func (o *rotateOptions) rotatedTable(items []*rotateItem) string {
 	for _, i := range items {
 		c, done, removed := i.verified().conn, "✓ yes", "✓ at once"
 		switch {
+		case i.renewed() && i.err != nil:
+			removed = "✗ not yet"
 		case i.err != nil:
 			done, removed = "✗ no", "–"
 		case !i.rotated.Due.IsZero():
