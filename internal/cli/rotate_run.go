@@ -95,9 +95,9 @@ func (o *rotateOptions) newRotator(own *certs.Identity) (*rotator, error) {
 // asWhoMay does something as the application itself, and where that cannot be, as an
 // administrator who signs in to its tenant; told says why.
 func (w *rotator) asWhoMay(ctx context.Context, c connections.Connection, do func(*registration.Admin) error) error {
+	var needs *advice.OwnProofError
 	if !w.byAdmin {
 		err := do(nil)
-		var needs *advice.OwnProofError
 		if !errors.As(err, &needs) {
 			return err
 		}
@@ -110,12 +110,14 @@ func (w *rotator) asWhoMay(ctx context.Context, c connections.Connection, do fun
 			if !ok {
 				return err
 			}
-		} else {
-			w.errorf("  ! %s: %s\n", c.Name, wrap(clean(err.Error()), 92, "    "))
 		}
 	}
 	admin, err := w.administratorFor(ctx, c)
-	if err != nil {
+	var unanswered *wizard.ProblemsError
+	switch {
+	case needs != nil && errors.As(err, &unanswered) && !slices.ContainsFunc(unanswered.Problems, func(p wizard.Problem) bool { return !p.Missing }):
+		return needs // nobody can be asked; its advice names the flags
+	case err != nil:
 		return err
 	}
 	return do(admin)
