@@ -32,8 +32,8 @@ type waiting struct {
 	wanted []Permission
 	also   []Resource // services for which a token is enough, whatever it holds
 	calm   bool       // an unreachable or busy Entra ID is waited for, too
-	first  int // successes in a row that are enough while nothing was refused
-	need   int // successes in a row that are enough afterwards
+	first  int        // successes in a row that are enough while nothing was refused
+	need   int        // successes in a row that are enough afterwards
 	limit  time.Duration
 	clock  transport.Clock
 }

@@ -31,7 +31,7 @@ const (
 func RotationSteps() []task.Task {
 	return []task.Task{
 		{ID: stepNewKey, Title: "New credential"},
-		{ID: stepAdd, Title: "Add it to the application", Needs: []string{stepNewKey}},
+		{ID: stepAdd, Title: "Add to the application", Needs: []string{stepNewKey}},
 		{ID: stepWorks, Title: "Sign-in with the new one", Needs: []string{stepAdd}},
 		{ID: stepVerify, Title: "Checks with the new one", Needs: []string{stepWorks}},
 		{ID: stepSwitch, Title: "Saved connections", Needs: []string{stepVerify}},
@@ -95,7 +95,7 @@ type rotating struct {
 // used again. One whose old credential waits for its removal is finished first.
 //
 // Errors: *advice.OwnProofError where the application cannot do it for itself,
-// *advice.RotationPendingError, *RotationBusyError, *advice.RegistrationGoneError,
+// *advice.RotationPendingError, *advice.RotationBusyError, *advice.RegistrationGoneError,
 // *advice.PolicyLifetimeError, *advice.SecretsForbiddenError, *advice.ReplicationError
 // (going on later helps), *entra.WrongTokenError, *graph.Error, ErrJournal, those of
 // the stores and of Check.
@@ -342,7 +342,9 @@ func (w *rotating) told(step string, res task.Result) task.Result {
 	}
 	if w.itself && denied(res.Err) {
 		res.Err = &advice.OwnProofError{Connection: w.conn.Name, Reason: advice.ProofRefused, Err: res.Err}
-		res.Finding = oneLine(res.Err)
+	}
+	if errors.As(res.Err, new(*advice.OwnProofError)) {
+		res.Finding = advice.Short(res.Err, w.facts(step, res.Status))
 	}
 	return w.advised(step, res)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/certs"
 	"github.com/c2conn/c2conn/internal/graph"
 )
@@ -88,13 +89,6 @@ func (o Rotation) Uses(c connections.Connection) bool {
 		o.State == RotationBegun && slices.ContainsFunc(o.Connections, func(name string) bool { return strings.EqualFold(name, c.Name) })
 }
 
-// RotationBusyError is a rotation that another c2conn is working on at this moment.
-type RotationBusyError struct{ ClientID string }
-
-func (e *RotationBusyError) Error() string {
-	return "another c2conn is changing the credentials of the application " + e.ClientID + " at this moment; wait until it has ended"
-}
-
 // apart is the Registrar of rotations: their journals lie where no registration is
 // looked for.
 func (r *Registrar) apart() *Registrar {
@@ -106,7 +100,7 @@ func (r *Registrar) alone(clientID string) (unlock func(), err error) {
 	name := "application-" + strings.ToLower(clientID)
 	if err := r.hold(name); err != nil {
 		if errors.As(err, new(*BusyError)) {
-			err = &RotationBusyError{ClientID: clientID}
+			err = &advice.RotationBusyError{ClientID: clientID}
 		}
 		return nil, err
 	}
@@ -133,7 +127,7 @@ func (r *Registrar) Rotations(ctx context.Context) ([]Rotation, error) {
 			continue
 		}
 		unlock, err := apart.alone(j.Application.AppID)
-		if errors.As(err, new(*RotationBusyError)) {
+		if errors.As(err, new(*advice.RotationBusyError)) {
 			continue
 		}
 		if err != nil {
@@ -197,6 +191,12 @@ func (r *Registrar) rotationsOf(tenant, clientID string) (list []*journal, err e
 		}
 	}
 	return list, nil
+}
+
+// SameCredential reports whether two saved connections of one application sign in with
+// the same credential, so that Rotate switches both.
+func SameCredential(a, b connections.Connection) bool {
+	return a.Registration.ClientID != "" && uses(connections.Entry{Connection: b}, a.Tenant.ID, a.Registration.ClientID) && sameCredential(a.Credential, b.Credential)
 }
 
 // sameCredential tells whether two connections of an application sign in with the

@@ -104,6 +104,14 @@ func (e *RotationSwitchedError) Error() string {
 	return "the rotation of " + or(e.Connection, "") + " cannot be taken back: a saved connection uses the new credential already"
 }
 
+// RotationBusyError is an application whose credentials another c2conn is changing at
+// this moment.
+type RotationBusyError struct{ ClientID string }
+
+func (e *RotationBusyError) Error() string {
+	return "another c2conn is changing the credentials of the application " + or(e.ClientID, "") + " at this moment"
+}
+
 const rotateLink = "https://learn.microsoft.com/graph/api/application-addkey"
 
 // fromRotation finds the advice for an error that ends a rotation.
@@ -115,8 +123,11 @@ func fromRotation(err error, f Facts) (judgement, bool) {
 		inUse    *RotationInUseError
 		edited   *RotationEditedError
 		switched *RotationSwitchedError
+		busy     *RotationBusyError
 	)
-	rotate := func(name, flags string) string { return strings.TrimSpace("$ c2conn rotate " + shellWord(name) + flags) }
+	rotate := func(name, flags string) string {
+		return strings.TrimSpace("$ c2conn rotate " + shellWord(name) + flags)
+	}
 	told := func(cause error, r row) (judgement, bool) {
 		j := idsOf(cause)
 		j.row = r
@@ -150,6 +161,11 @@ func fromRotation(err error, f Facts) (judgement, bool) {
 			next: []string{"Remove it now, if nothing uses it any more; then rotate again:", rotate(pending.Connection, " --finish --now")},
 
 			class: ClassOther,
+		})
+	case errors.As(err, &busy):
+		return told(nil, row{
+			what: sentence(busy), short: "another c2conn is changing the credentials", why: "One at a time, so that none takes away what another has just added.",
+			next: []string{"Wait until it has ended. Then run the same command again."}, class: ClassOther,
 		})
 	case errors.As(err, &inUse):
 		return told(nil, row{

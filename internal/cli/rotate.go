@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,7 +43,7 @@ func newRotate(a *app) *cobra.Command {
 it, verifies, and only then switches the connection, with every other one that has the
 same credential. The old credential is removed after --grace, by rotate --finish, or at
 once with --grace 0. Whatever fails leaves a connection that works; the same command
-goes on where it broke off, and --abandon takes back what it did.
+goes on where it broke off, and --abandon takes back what it did. --all also removes what earlier ones left that is due.
 
 An application renews its certificate by itself, with a proof that it has the old one;
 nobody signs in. A client secret, a certificate that has expired, or flags for signing in
@@ -75,9 +76,9 @@ take an administrator.`,
 	flags.BoolVar(&o.all, "all", false, "every saved connection; with --finish: every old credential that is due")
 	addExpiresWithin(cmd, &o.within, "with --all: only where the credential ends within this time, such as 30d")
 	flags.Var(&o.grace, "grace", "how long the old credential stays valid, such as 24h or 7d; 0 removes it in the same run")
-	flags.StringVar(&o.days, "cert-days", "", "days until the new credential expires (five years for a certificate, two for a client secret)")
+	flags.StringVar(&o.days, "cert-days", wizard.Longest, "days until the new credential expires, or longest for what the tenant allows: five years at most, a client secret two")
 	flags.StringVar(&o.certFile, "cert-file", "", "your own new certificate with its private key, PFX or PEM, instead of one that c2conn makes")
-	flags.StringVar(&o.passwordFile, "cert-password-file", "", "file with the password of --cert-file")
+	flags.StringVar(&o.passwordFile, "cert-password-file", "", "file with the password of --cert-file (or variable C2CONN_CERT_PASSWORD)")
 	flags.BoolVar(&o.finish, "finish", false, "remove the old credentials of earlier rotations that are due")
 	flags.BoolVar(&o.now, "now", false, "with --finish: also those that are not due yet")
 	flags.BoolVar(&o.abandon, "abandon", false, "take back a rotation that broke off before its connection was switched")
@@ -114,7 +115,7 @@ func (o *rotateOptions) misused(cmd *cobra.Command, names []string) error {
 		return errors.New("--cert-password-file goes with --cert-file")
 	case o.certFile != "" && (o.all || len(names) != 1):
 		return errors.New("--cert-file is for one connection: give its name")
-	case o.certFile != "" && o.days != "":
+	case o.certFile != "" && o.days != wizard.Longest:
 		return errors.New("--cert-days is for a credential that c2conn makes; it does not go with --cert-file")
 	case o.consistency <= 0:
 		return errors.New("--consistency-timeout must be more than 0")
@@ -126,14 +127,14 @@ func (o *rotateOptions) misused(cmd *cobra.Command, names []string) error {
 // mostDays is a life of thirty years; more is a typing error.
 const mostDays = 10950
 
-// valid is how long a new credential lives; zero for the default.
+// valid is how long a new credential lives; zero for what the tenant allows.
 func (o *rotateOptions) valid() (certs.Validity, error) {
-	if o.days == "" {
+	if o.days == wizard.Longest {
 		return certs.Validity{}, nil
 	}
 	days, err := strconv.Atoi(o.days)
 	if err != nil || days < 1 || days > mostDays {
-		return certs.Validity{}, fmt.Errorf("--cert-days %q is no number of days up to %d; give for example 365", o.days, mostDays)
+		return certs.Validity{}, fmt.Errorf("--cert-days %q is no number of days up to %d; give for example 365, or longest", o.days, mostDays)
 	}
 	return certs.Validity{Days: days}, nil
 }
@@ -147,7 +148,7 @@ func (o *rotateOptions) own() (*certs.Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	var password []byte
+	password := []byte(o.Getenv("C2CONN_CERT_PASSWORD"))
 	if o.passwordFile != "" {
 		if password, err = o.ReadFile(o.passwordFile); err != nil {
 			return nil, err
@@ -224,13 +225,11 @@ func (o *rotateOptions) items(ctx context.Context, names []string) (list []*rota
 	if err != nil {
 		return nil, nil, err
 	}
-	byKey := map[string]*rotateItem{}
 	for _, c := range wanted {
-		if byKey[rotationKey(c)] != nil {
+		if slices.ContainsFunc(list, func(i *rotateItem) bool { return i.conn.ID == c.ID || registration.SameCredential(i.conn, c) }) {
 			continue
 		}
 		item := &rotateItem{conn: c}
-		byKey[rotationKey(c)] = item
 		list = append(list, item)
 		for _, r := range begun {
 			if r.State == registration.RotationBegun && r.Uses(c) {
@@ -238,17 +237,12 @@ func (o *rotateOptions) items(ctx context.Context, names []string) (list []*rota
 			}
 		}
 		for _, e := range entries {
-			if e.Err == nil && e.Connection.ID != c.ID && rotationKey(e.Connection) == rotationKey(c) {
+			if e.Err == nil && e.Connection.ID != c.ID && registration.SameCredential(c, e.Connection) {
 				item.others = append(item.others, e.Connection.Name)
 			}
 		}
 	}
 	return list, problems, nil
-}
-
-// rotationKey tells credentials of applications apart.
-func rotationKey(c connections.Connection) string {
-	return strings.Join([]string{tenantKey(c), strings.ToLower(c.Registration.ClientID), credentialKey(c)}, "\n")
 }
 
 // rotations lists the rotations that broke off, or whose old credential waits for its

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,22 +58,12 @@ func (o *rotateOptions) end(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	var results []verified
-	for _, r := range todo {
-		err := w.endOne(ctx, r)
-		if errors.Is(ctx.Err(), context.Canceled) || err != nil && isCancelled(err) {
-			return &stoppedError{err: err, state: fmt.Sprintf("%d of %s ended; the same command goes on with the others.", len(doc.Ended), plural(len(todo), "rotation", "rotations"))}
-		}
-		if err == nil {
-			doc.Ended = append(doc.Ended, r)
-			continue
-		}
-		if len(todo) == 1 {
-			return err
-		}
-		results = append(results, verified{err: err})
-		doc.Failed = append(doc.Failed, endFailedJSON{r, o.dated(o.adviceOf(err))})
-		o.errorf("  ✗ %s: %s\n", strings.Join(r.Connections, ", "), renderAdvice(o.adviceOf(err), "      "))
+	results, err := w.endEach(ctx, todo, &doc)
+	switch {
+	case err != nil:
+		return err
+	case len(todo) == 1 && len(results) == 1:
+		return results[0].err
 	}
 	if err := o.printEnded(doc); err != nil {
 		return err
@@ -81,6 +72,52 @@ func (o *rotateOptions) end(ctx context.Context, names []string) error {
 		return &verdict{class: class}
 	}
 	return nil
+}
+
+// endEach ends rotations one after the other; one that fails does not stop the others.
+// The error is that of Ctrl-C.
+func (w *rotator) endEach(ctx context.Context, todo []registration.Rotation, doc *endedJSON) (failures []verified, stopped error) {
+	for _, r := range todo {
+		err := w.endOne(ctx, r)
+		switch {
+		case errors.Is(ctx.Err(), context.Canceled) || err != nil && isCancelled(err):
+			return failures, &stoppedError{err: cmp.Or(err, ctx.Err()), state: fmt.Sprintf("%d of %s ended; the same command goes on with the others.", len(doc.Ended), plural(len(todo), "rotation", "rotations"))}
+		case err == nil:
+			doc.Ended = append(doc.Ended, r)
+			continue
+		}
+		failures = append(failures, verified{err: err})
+		doc.Failed = append(doc.Failed, endFailedJSON{r, w.dated(w.adviceOf(err))})
+		if len(todo) > 1 || w.all {
+			w.errorf("  ✗ %s: %s\n", strings.Join(r.Connections, ", "), renderAdvice(w.adviceOf(err), "      "))
+		}
+	}
+	return failures, nil
+}
+
+// finishDue removes the old credentials of earlier rotations that are due, so that one
+// timer with --all is enough.
+func (w *rotator) finishDue(ctx context.Context, items []*rotateItem) (doc *endedJSON, failures []verified, stopped error) {
+	list, err := w.rotations(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var due []registration.Rotation
+	for _, r := range list {
+		begun := slices.ContainsFunc(items, func(i *rotateItem) bool { return i.rotated != nil && i.rotated.Run == r.Run })
+		if r.Err == nil && switched(r) && !r.Due.After(w.Clock.Now()) && !begun {
+			due = append(due, r)
+		}
+	}
+	if len(due) == 0 {
+		return nil, nil, nil
+	}
+	doc = &endedJSON{Ended: []registration.Rotation{}, Waiting: []registration.Rotation{}}
+	failures, stopped = w.endEach(ctx, due, doc)
+	for _, r := range doc.Ended {
+		w.errorf("  ✓ %s: the old credential of an earlier rotation is removed\n", strings.Join(r.Connections, ", "))
+	}
+	return doc, failures, stopped
 }
 
 // toEnd sorts out which rotations are to be ended, and which wait.
@@ -132,7 +169,7 @@ func (o *rotateOptions) about(ctx context.Context, r registration.Rotation, name
 
 // endOne finishes or abandons one rotation.
 func (w *rotator) endOne(ctx context.Context, r registration.Rotation) error {
-	c := connections.Connection{Name: firstOf(r.Connections...), Cloud: r.Cloud, Tenant: r.Tenant}
+	c := connections.Connection{Name: firstOf(r.Connections...), Location: connections.Online, Cloud: r.Cloud, Tenant: r.Tenant}
 	c.Registration.ClientID, c.Registration.AppName = r.ClientID, r.AppName
 	err := w.asWhoMay(ctx, c, func(admin *registration.Admin) error {
 		if w.abandon {

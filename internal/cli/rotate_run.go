@@ -256,6 +256,13 @@ func (o *rotateOptions) sayMany(ctx context.Context, w *rotator, items []*rotate
 			names = append(names, i.names()...)
 		}
 	}
+	if o.all {
+		finished, failures, err := w.finishDue(ctx, items)
+		if err != nil {
+			return err
+		}
+		doc.Finished, results = finished, append(results, failures...)
+	}
 	err := o.print(printable{value: doc, name: strings.Join(names, "\n"), table: func() string { return o.rotatedTable(items) }})
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/registration"
+	"github.com/c2conn/c2conn/wizard"
 )
 
 // plannedJSON is what rotate --dry-run says of one credential.
@@ -40,6 +41,7 @@ type stepJSON struct {
 // rotationsJSON is the answer of rotate for several connections.
 type rotationsJSON struct {
 	Rotations []any         `json:"rotations"`
+	Finished  *endedJSON    `json:"finished,omitempty"` // with --all: old credentials of earlier rotations that were due
 	Problems  []problemJSON `json:"problems,omitempty"`
 }
 
@@ -133,15 +135,15 @@ func (o *rotateOptions) planText(items []*rotateItem) string {
 func firstOf(parts ...string) string { return append(compact(parts...), "–")[0] }
 
 func (o *rotateOptions) newText(c connections.Connection) string {
-	life := "for " + o.days + " days"
+	life := "for " + clean(o.days) + " days"
 	secret := c.Credential.Type == connections.TypeClientSecret
 	switch {
 	case o.certFile != "":
 		return "the certificate of " + clean(o.certFile)
-	case o.days == "" && secret:
-		life = "for two years"
-	case o.days == "":
-		life = "for five years"
+	case o.days == wizard.Longest && secret:
+		life = "for two years, or what the tenant allows"
+	case o.days == wizard.Longest:
+		life = "for five years, or what the tenant allows"
 	}
 	if secret {
 		return "a client secret " + life + ", which takes an administrator"
