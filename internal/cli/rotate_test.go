@@ -16,22 +16,22 @@ import (
 	"github.com/c2conn/c2conn/internal/sim"
 )
 
-// TestKilledRotating kills c2conn (kill -9) at every point of a rotation: when a
+// TestRotationKilled kills c2conn (kill -9) at every point of a rotation: when a
 // request has arrived and was not carried out, and when it was carried out and not
 // answered. Whenever it is, the saved connection works; the same command again ends with
 // one credential in the tenant, one on this computer, and no journal.
-func TestKilledRotating(t *testing.T) {
+func TestRotationKilled(t *testing.T) {
 	t.Parallel()
 	for _, way := range []string{"own proof", "signed in", "client secret"} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
-			total := killedRotating(t, way, -1)
+			total := killedRotation(t, way, -1)
 			if total < 10 {
 				t.Fatalf("only %d points seen", total)
 			}
 			step, kills := envInt("C2CONN_KILL_STEP", 13), 0
 			for at := 0; at < total && !t.Failed(); at += step {
-				if killedRotating(t, way, at) < 0 {
+				if killedRotation(t, way, at) < 0 {
 					kills++
 				}
 			}
@@ -40,8 +40,8 @@ func TestKilledRotating(t *testing.T) {
 	}
 }
 
-// killedRotating returns the number of points that came by, or -1 when it was killed.
-func killedRotating(t *testing.T, way string, at int) int {
+// killedRotation returns the number of points that came by, or -1 when it was killed.
+func killedRotation(t *testing.T, way string, at int) int {
 	t.Helper()
 	k := &killer{at: -1}
 	w, err := sim.Start(sim.Options{Now: time.Now, Keys: keys, Seed: 29, Watch: k.watch})
