@@ -7,11 +7,11 @@ import (
 
 // texts lists the text fields of a connection in the order of the index. A
 // change here needs a new indexHeader.
-func texts(c *Connection) [32]*string {
+func texts(c *Connection) [33]*string {
 	return [...]*string{
 		&c.ID, &c.Name, (*string)(&c.Kind), (*string)(&c.Location), &c.Cloud, &c.Account, &c.AccountID,
 		&c.Tenant.ID, &c.Tenant.Domain, &c.Tenant.Name,
-		&c.Registration.Mode, &c.Registration.ClientID, &c.Registration.ObjectID, &c.Registration.AppName, &c.Registration.Catalogue, &c.Registration.Permissions,
+		&c.Registration.Mode, &c.Registration.ClientID, &c.Registration.ObjectID, &c.Registration.ApplicationID, &c.Registration.AppName, &c.Registration.Catalogue, &c.Registration.Permissions,
 		&c.Credential.Type, &c.Credential.Thumbprint, &c.Credential.ThumbprintSHA256,
 		(*string)(&c.Credential.Secret), (*string)(&c.Credential.Password), &c.Credential.KeyID,
 		&c.Endpoints.Server, &c.Endpoints.EWS, &c.Endpoints.Autodiscover, &c.Endpoints.PowerShell, &c.Endpoints.SharePoint, &c.Endpoints.Admin,

@@ -87,9 +87,13 @@ type Tenant struct {
 
 // Registration is the Entra ID application of an online connection.
 type Registration struct {
-	Mode        string `yaml:"mode,omitempty" json:"mode,omitempty"`           // manual or automatic
-	ClientID    string `yaml:"client_id,omitempty" json:"client_id,omitempty"` // application (client) id, GUID
-	ObjectID    string `yaml:"object_id,omitempty" json:"object_id,omitempty"` // of the service principal, GUID
+	Mode     string `yaml:"mode,omitempty" json:"mode,omitempty"`           // manual or automatic
+	ClientID string `yaml:"client_id,omitempty" json:"client_id,omitempty"` // application (client) id, GUID
+	ObjectID string `yaml:"object_id,omitempty" json:"object_id,omitempty"` // of the service principal, GUID
+	// ApplicationID is the object id of the application itself, GUID; known where c2conn
+	// saw it. With it the application can renew its own certificate.
+	ApplicationID string `yaml:"application_object_id,omitempty" json:"application_object_id,omitempty"`
+
 	AppName     string `yaml:"app_name,omitempty" json:"app_name,omitempty"`
 	Catalogue   string `yaml:"catalogue,omitempty" json:"catalogue,omitempty"`     // version of the permission catalogue, e.g. 2026-11
 	Permissions string `yaml:"permissions,omitempty" json:"permissions,omitempty"` // "" (recommended) or PermissionsSeed

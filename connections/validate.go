@@ -145,6 +145,7 @@ func (v *validator) registration(r Registration, online bool) {
 	}
 	v.guid("registration.client_id", r.ClientID)
 	v.guid("registration.object_id", r.ObjectID)
+	v.guid("registration.application_object_id", r.ApplicationID)
 	v.text("registration.app_name", r.AppName)
 	v.text("registration.catalogue", r.Catalogue)
 	v.check(r.Permissions == "" || r.Permissions == PermissionsSeed, "registration.permissions",

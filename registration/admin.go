@@ -32,6 +32,8 @@ type directory interface {
 	ApplicationsByName(ctx context.Context, name string) ([]graph.Application, error)
 	ApplicationsByTag(ctx context.Context, tag string) ([]graph.Application, error)
 	SetKeys(ctx context.Context, objectID string, keys []graph.Key) error
+	AddKey(ctx context.Context, objectID string, k graph.Key, proof connections.Secret) (graph.Key, error)
+	RemoveKey(ctx context.Context, objectID, id string, proof connections.Secret) error
 	SetRequired(ctx context.Context, objectID string, r []graph.ResourceAccess) error
 	AddPassword(ctx context.Context, objectID, name string, end time.Time) (graph.Password, connections.Secret, error)
 	RemovePassword(ctx context.Context, objectID, id string) error

@@ -248,15 +248,16 @@ func (w *work) result() *Result { return &Result{RunID: w.j.Run, Tenant: w.plan.
 func (w *work) fill(res *Result) {
 	res.Application, res.PrincipalID, res.App = w.app, w.j.Principal.ObjectID, w.login
 	res.Registration = connections.Registration{
-		Mode: connections.ModeAutomatic, ClientID: w.j.Application.AppID, ObjectID: w.j.Principal.ObjectID, AppName: w.plan.AppName, Catalogue: CatalogueVersion, Permissions: string(w.wish.Set),
+		Mode: connections.ModeAutomatic, ClientID: w.j.Application.AppID, ObjectID: w.j.Principal.ObjectID, ApplicationID: w.j.Application.ObjectID, AppName: w.plan.AppName, Catalogue: CatalogueVersion, Permissions: string(w.wish.Set),
 	}
 	if w.wish.secret() {
-		res.Credential = connections.Credential{Type: connections.TypeClientSecret, NotAfter: w.j.Secret.End, Secret: w.j.Secret.Ref}
+		res.Credential = connections.Credential{Type: connections.TypeClientSecret, NotAfter: w.j.Secret.End, Secret: w.j.Secret.Ref, KeyID: w.j.Secret.ID}
 		res.Identity = entra.Credential{Secret: w.secret}
 	} else {
 		k := w.j.Key
 		res.Credential = connections.Credential{
 			Type: connections.TypeCertificate, Thumbprint: string(k.Thumbprint), ThumbprintSHA256: string(k.ThumbprintSHA256), NotAfter: k.NotAfter, Secret: k.Ref,
+			KeyID: keyID(w.app.Keys, w.identity),
 		}
 		res.Identity = entra.Credential{Identity: w.identity}
 	}

@@ -30,8 +30,10 @@ type waiting struct {
 	app    *entra.App
 	cloud  cloud.Cloud
 	wanted []Permission
-	first  int // successes in a row that are enough while nothing was refused
-	need   int // successes in a row that are enough afterwards
+	also   []Resource // services for which a token is enough, whatever it holds
+	calm   bool       // an unreachable or busy Entra ID is waited for, too
+	first  int        // successes in a row that are enough while nothing was refused
+	need   int        // successes in a row that are enough afterwards
 	limit  time.Duration
 	clock  transport.Clock
 }
@@ -50,7 +52,7 @@ func await(ctx context.Context, w waiting) error {
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case err != nil && !entra.Lagging(err):
+		case err != nil && !entra.Lagging(err) && (!w.calm || !passing(err)):
 			return err
 		case err == nil && len(last.Missing) == 0:
 			if good++; good >= enough {
@@ -79,9 +81,19 @@ func await(ctx context.Context, w waiting) error {
 	}
 }
 
+// passing tells whether err is of the network or of a service that is down or busy.
+//
+// Source: learn.microsoft.com/entra/identity-platform/reference-error-codes.
+func passing(err error) bool {
+	if e, ok := errors.AsType[*entra.Error](err); ok {
+		return slices.Contains([]int{90033, 90006, 90024, 90055, 90090, 50000, 50033}, e.Code())
+	}
+	return errors.As(err, new(*transport.Error))
+}
+
 // ask gets a token for each service, side by side, and compares their roles.
 func (w waiting) ask(ctx context.Context) (last advice.MissingRolesError, err error) {
-	var services []Resource
+	services := slices.Clone(w.also)
 	for _, p := range w.wanted {
 		if !slices.Contains(services, p.Resource) {
 			services = append(services, p.Resource)
@@ -130,6 +142,9 @@ func unconsented(err error) bool {
 
 // notThere says what was not there yet when the token was asked for.
 func notThere(last advice.MissingRolesError, err error) string {
+	if err != nil && passing(err) {
+		return "Entra ID cannot be reached, or is busy"
+	}
 	if e, ok := errors.AsType[*entra.Error](err); ok {
 		what := map[int]string{entra.CodePrincipalUnknown: "the service principal", entra.CodeSecretUnknown: "the client secret", entra.CodeKeyUnknown: "the certificate", entra.CodeNoConsent: "the consent"}[e.Code()]
 		if what == "" {
@@ -145,6 +160,9 @@ func notThere(last advice.MissingRolesError, err error) string {
 }
 
 func late(waited time.Duration, last advice.MissingRolesError, err error) error {
+	if err != nil && passing(err) {
+		return err
+	}
 	e := &advice.ReplicationError{What: "the application", Waited: waited, Last: err}
 	if err == nil {
 		e.What, e.Last = "the consent", &last

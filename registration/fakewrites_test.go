@@ -2,7 +2,13 @@ package registration
 
 import (
 	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/c2conn/c2conn/connections"
@@ -24,6 +30,56 @@ func (f *fake) SetKeys(ctx context.Context, id string, keys []graph.Key) error {
 			f.afterKeys(a)
 		}
 		return nil
+	})
+}
+
+// AddKey takes a proof for what it says, and looks only whether it is one of the
+// application's: the simulated tenant verifies it, in other tests.
+func (f *fake) AddKey(ctx context.Context, id string, k graph.Key, proof connections.Secret) (added graph.Key, err error) {
+	err = f.change(ctx, "add key", id, func(a *graph.Application) error {
+		if err := f.proves(a, proof); err != nil {
+			return err
+		}
+		if err := f.checkKeys([]graph.Key{k}); err != nil {
+			return err
+		}
+		k.ID = f.id()
+		a.Keys = append(slices.Clone(a.Keys), k)
+		added = k
+		return nil
+	})
+	return added, err
+}
+
+func (f *fake) RemoveKey(ctx context.Context, id, keyID string, proof connections.Secret) error {
+	return f.change(ctx, "remove key", id, func(a *graph.Application) error {
+		if err := f.proves(a, proof); err != nil {
+			return err
+		}
+		a.Keys = slices.DeleteFunc(slices.Clone(a.Keys), func(k graph.Key) bool { return k.ID == keyID })
+		return nil
+	})
+}
+
+func (f *fake) proves(a *graph.Application, proof connections.Secret) error {
+	header, _, _ := strings.Cut(string(proof.Reveal()), ".")
+	if !f.hasThumbprint(a, header, "x5t", sha1.Size) {
+		return errors.Join(graph.ErrProof, &graph.Error{Op: "key", Status: 401, Code: "Authentication_MissingOrMalformed"})
+	}
+	return nil
+}
+
+// hasThumbprint tells whether a JWT's header names a certificate of the application.
+func (f *fake) hasThumbprint(a *graph.Application, header, member string, size int) bool {
+	var h map[string]any
+	data, err := base64.RawURLEncoding.DecodeString(header)
+	if err != nil || json.Unmarshal(data, &h) != nil {
+		return false
+	}
+	text, _ := h[member].(string)
+	return slices.ContainsFunc(a.Keys, func(k graph.Key) bool {
+		sum1, sum256 := sha1.Sum(k.Public), sha256.Sum256(k.Public)
+		return base64.RawURLEncoding.EncodeToString(map[int][]byte{sha1.Size: sum1[:], sha256.Size: sum256[:]}[size]) == text
 	})
 }
 

@@ -58,6 +58,7 @@ type journal struct {
 	Principal   principalNote   `json:"principal,omitzero"`
 	Assigned    []assignedNote  `json:"assigned,omitempty"` // asked for by this run, granted or not
 	Required    []assignedNote  `json:"required,omitempty"` // added to the required access of a used application
+	Rotation    *rotationNote   `json:"rotation,omitempty"` // of a rotation only
 
 	Log []logNote `json:"log"`
 }
@@ -183,6 +184,8 @@ func (j *journal) check() error {
 	}
 	_, err := ulid.ParseStrict(j.Run)
 	switch {
+	case j.Rotation != nil && !j.Rotation.valid():
+		return bad("rotation")
 	case err != nil || j.Run != strings.ToUpper(j.Run):
 		return bad("run")
 	case j.Schema != journalSchema:
@@ -205,6 +208,11 @@ func (j *journal) check() error {
 		return bad("client secret")
 	case len(j.Log) > logLimit:
 		return bad("log")
+	}
+	if j.Rotation != nil {
+		for i := range j.Rotation.Connections {
+			j.Rotation.Connections[i] = transport.CleanText(j.Rotation.Connections[i], 300)
+		}
 	}
 	for _, s := range []*string{&j.Cloud, &j.Tenant.Domain, &j.Tenant.Name, &j.Account, &j.AppName, &j.Connection} {
 		*s = transport.CleanText(*s, 300)

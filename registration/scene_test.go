@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -48,6 +49,16 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 	i := slices.IndexFunc(f.principals, func(sp graph.ServicePrincipal) bool { return sp.AppID == form.Get("client_id") })
 	if i < 0 {
 		return answer(400, map[string]any{"error": "unauthorized_client", "error_codes": []int{700016}, "error_description": "AADSTS700016: not found"})
+	}
+	if a, err := f.app(func(a graph.Application) bool { return a.AppID == form.Get("client_id") }); err == nil {
+		header, _, _ := strings.Cut(form.Get("client_assertion"), ".")
+		secret := form.Get("client_secret")
+		if header != "" && !f.hasThumbprint(a, header, "x5t#S256", sha256.Size) {
+			return answer(401, map[string]any{"error": "invalid_client", "error_codes": []int{700027}, "error_description": "AADSTS700027: the key was not found"})
+		}
+		if secret != "" && !slices.ContainsFunc(a.Secrets, func(s graph.Password) bool { return secret == "value of "+s.ID }) {
+			return answer(401, map[string]any{"error": "invalid_client", "error_codes": []int{7000215}, "error_description": "AADSTS7000215: invalid secret"})
+		}
 	}
 	audience := Graph
 	switch scope := form.Get("scope"); {

@@ -68,6 +68,9 @@ func judge(err error, f Facts) judgement {
 		bug         interface{ Bug() bool }
 	)
 	cancelled, late := ended(err)
+	if j, ok := fromRotation(err, f); ok {
+		return j
+	}
 	if j, ok := fromRegistration(err, f); ok {
 		return j
 	}

@@ -57,10 +57,7 @@ func (o *consentOptions) run(ctx context.Context, name string) error {
 		return refuse("%s has no application in Entra ID, so there is nothing to consent to", c.Name)
 	}
 	wanted := required(registration.PurposeOf(c))
-	given := slices.ContainsFunc([]string{"login", "access-token-file", "access-token-stdin", "login-client-id"}, func(flag string) bool {
-		_, ok := o.signIn.flag(flag)
-		return ok
-	}) || o.Getenv("C2CONN_LOGIN") != "" || o.Getenv("C2CONN_ACCESS_TOKEN") != ""
+	given := o.signInGiven(o.signIn)
 	if given {
 		if err := o.grant(ctx, c); err != nil {
 			return err

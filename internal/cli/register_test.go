@@ -31,6 +31,7 @@ type dump struct {
 		DisplayName string `json:"displayName"`
 		Tags        []string
 		Keys        []struct{} `json:"keyCredentials"`
+		Secrets     []struct{} `json:"passwordCredentials"`
 	} `json:"applications"`
 	Principals []struct {
 		AppID string `json:"appId"`

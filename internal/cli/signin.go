@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +79,15 @@ func (a *app) signIn(ctx context.Context, o *signInOptions, preset map[string]st
 		return registration.Admin{}, &adviceError{err: &beforeChecks{err}, facts: s.Facts()}
 	}
 	return *admin, nil
+}
+
+// signInGiven tells whether a way of signing in was named, for the commands that can do
+// without.
+func (a *app) signInGiven(o *signInOptions) bool {
+	return slices.ContainsFunc([]string{"login", "access-token-file", "access-token-stdin", "login-client-id"}, func(flag string) bool {
+		_, ok := o.flag(flag)
+		return ok
+	}) || a.Getenv("C2CONN_LOGIN") != "" || a.Getenv("C2CONN_ACCESS_TOKEN") != ""
 }
 
 // loginMissing is the problem of a run in which nobody can be asked and no way of
