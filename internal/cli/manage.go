@@ -28,14 +28,15 @@ func newManage(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "manage", Short: "Show and change all connections on one screen", GroupID: groupConnect,
 		Long: `Shows the saved connections on the whole terminal: their state, what needs you and
-when credentials end. New, Edit, Rename, Verify and Delete start from there; ? names the
+when credentials end. New, Edit, Rename, Verify, Rotate and Delete start from there; ? names the
 keys. c2conn alone does the same in a terminal.
 
 What is changed is staged: kept on disk at once, marked, and in force when OK saves it.
 Cancel asks before it throws anything away. After a crash or Ctrl-C it is still staged.
 In scripts --save saves what is left so, and --discard throws it away.
 
-What is registered in the tenant and what a verification finds take effect at once.`,
+What is registered in the tenant, a rotation, and what a verification finds take effect
+at once.`,
 		Example: "  c2conn manage\n  c2conn manage --save\n  c2conn manage --discard",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -81,7 +82,7 @@ func (a *app) manage(ctx context.Context) error {
 	defer stage.Close()
 	ctx = progress.With(ctx, nil) // nothing is printed across a screen
 	o := wizard.ManageOptions{
-		Env: env, Stage: stage, Verify: a.verifyStaged(store, stage),
+		Env: env, Stage: stage, Verify: a.verifyStaged(store, stage), Rotate: a.rotateManaged(env),
 		Explain: func(err error) string { return a.inShort(err) },
 		ScreenOptions: wizard.ScreenOptions{In: a.In, Out: a.Err, Getenv: a.Getenv, Copy: a.copier(), Now: a.Clock.Now,
 			Passphrase: a.setPassphraseOnScreen},
@@ -154,6 +155,25 @@ func (a *app) verifyStaged(store *connections.Store, stage *connections.Stage) f
 			v = a.noted(v, saved, err)
 		}
 		return wizard.Verified{State: v.report.State, Results: v.report.Results}, v.err
+	}
+}
+
+// rotateManaged rotates as the dashboard wants it: by the application's own proof, as
+// c2conn rotate does first. Where an administrator is needed the error names the command.
+func (a *app) rotateManaged(env *wizard.Env) func(context.Context, connections.Connection, func(task.Event)) (string, error) {
+	return func(ctx context.Context, c connections.Connection, listen func(task.Event)) (string, error) {
+		done, err := env.Rotate(ctx, c, wizard.RotateOptions{Grace: time.Duration(defaultGrace)}, listen)
+		if err != nil {
+			return "", err
+		}
+		said := c.Name + " uses a new credential"
+		if len(done.Switched) > 1 {
+			said = strings.Join(done.Switched, ", ") + " use a new credential"
+		}
+		if !done.Due.IsZero() {
+			said += "; the old one is to be removed from " + done.Due.Local().Format("2006-01-02 15:04") + ": c2conn rotate --finish " + c.Name
+		}
+		return said + ".", nil
 	}
 }
 

@@ -189,3 +189,34 @@ func TestManageLineByLine(t *testing.T) {
 		}
 	}
 }
+
+// A rotation takes effect at once, and leaves the old credential to rotate --finish.
+func TestManageRotates(t *testing.T) {
+	t.Parallel()
+	x := newTenant(t)
+	x.env["C2CONN_ACCESS_TOKEN"] = adminToken(t, x.world)
+	if code, _, stderr := x.run(t.Context(), "new", "exchange", "--auto", "--name", "it"); code != 0 {
+		t.Fatal(stderr)
+	}
+	delete(x.env, "C2CONN_ACCESS_TOKEN")
+	before := x.profile("it")
+	s := x.screen("manage")
+	s.wait("enter edit")
+	s.typing("r")
+	s.wait("Rotate the credential of it?")
+	s.typing("y")
+	s.wait("it uses a new credential")
+	s.typing("q")
+	if code := s.exit(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	if x.profile("it") == before {
+		t.Error("the profile names the old credential still")
+	}
+	if code, out, stderr := x.run(t.Context(), "rotate", "--finish", "it", "--now", "--yes"); code != 0 {
+		t.Errorf("exit code %d\n%s%s", code, out, stderr)
+	}
+	if code, _, stderr := x.run(t.Context(), "verify", "it"); code != 0 {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
