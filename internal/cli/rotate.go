@@ -32,6 +32,7 @@ type rotateOptions struct {
 	certFile, passwordFile string
 	dryRun, yes            bool
 	finish, now, abandon   bool
+	named                  []string // to be finished or abandoned
 	consistency            time.Duration
 }
 

@@ -27,6 +27,7 @@ type endFailedJSON struct {
 
 // end finishes or abandons rotations.
 func (o *rotateOptions) end(ctx context.Context, names []string) error {
+	o.named = names
 	list, err := o.rotations(ctx)
 	if err != nil {
 		return err
@@ -131,8 +132,11 @@ func (o *rotateOptions) toEnd(ctx context.Context, list []registration.Rotation,
 				found, wanted[r.Run] = true, true
 			}
 		}
-		if !found {
-			return nil, nil, refuse("no rotation of %s is under way, and no old credential waits for its removal", clean(name))
+		if !found { // it is as it was to be
+			if _, err := o.connection(ctx, name); err != nil {
+				return nil, nil, err
+			}
+			o.errorf("No rotation of %s is under way, and no old credential waits for its removal.\n", clean(name))
 		}
 	}
 	for _, r := range list {
@@ -141,8 +145,7 @@ func (o *rotateOptions) toEnd(ctx context.Context, list []registration.Rotation,
 			o.errorf("✗ %s\n", o.waitingText(r))
 		case len(names) > 0 && !wanted[r.Run]:
 		case o.abandon && switched(r):
-			return nil, nil, refuse("%s uses the new credential already, so that there is nothing to take back. The old one is removed by: %s",
-				strings.Join(r.Connections, ", "), rotateCommand(r.Connections[0], "--finish"))
+			return nil, nil, &advice.RotationSwitchedError{Connection: firstOf(r.Connections...), Finishable: true}
 		case o.abandon, switched(r) && (o.now || !r.Due.After(o.Clock.Now())):
 			todo = append(todo, r)
 		case !switched(r) && len(names) > 0:
@@ -222,7 +225,7 @@ func (o *rotateOptions) printEnded(doc endedJSON) error {
 			}
 			b.WriteString(text + "\n")
 		}
-		if b.Len() == 0 {
+		if b.Len() == 0 && len(o.named) == 0 {
 			return "No old credential waits for its removal.\n"
 		}
 		return b.String()
