@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/fleet"
 	"github.com/c2conn/c2conn/registration"
 	"github.com/c2conn/c2conn/wizard"
@@ -82,6 +83,18 @@ func (o *applyOptions) run(ctx context.Context) error {
 	if err != nil {
 		return o.fileProblems(err)
 	}
+	r, err := o.registrar(cloud.Cloud{})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if !o.dryRun {
+		unlock, err := r.Alone()
+		if err != nil {
+			return refuse("%v; nothing was changed. Run the command again when it has ended; --dry-run shows the plan meanwhile", err)
+		}
+		defer unlock()
+	}
 	plan, err := o.plan(ctx, file)
 	if err != nil {
 		return o.fileProblems(err)
@@ -103,6 +116,11 @@ func (o *applyOptions) run(ctx context.Context) error {
 		}
 	}
 	if err := o.signInEverywhere(ctx, plan); err != nil {
+		return err
+	}
+	// Once for all tenants: who looks at a journal holds it, and to others looking at the
+	// same time it would seem to be worked on, so that they would begin anew.
+	if plan.begun, err = r.Unfinished(ctx); err != nil {
 		return err
 	}
 	o.carryOut(ctx, plan)
