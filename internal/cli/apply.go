@@ -171,6 +171,9 @@ func (o *applyOptions) signInEverywhere(ctx context.Context, p *applyPlan) error
 			}
 			admin, err := o.app.signIn(ctx, o.signIn, map[string]string{"cloud": t.cloud.Name, "tenant_id": t.id})
 			var problems *wizard.ProblemsError
+			if errors.As(err, &problems) {
+				o.errorf("Nothing was changed: it is not said how an administrator signs in to %s. Name its token beneath \"tenants:\" in the file, or give the flags for all tenants.\n", clean(t.name))
+			}
 			if errors.As(err, &problems) || isCancelled(err) {
 				return err // they are those of the command line, the same for all tenants
 			}

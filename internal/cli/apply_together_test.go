@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -84,5 +85,25 @@ func TestApplyOneAtATime(t *testing.T) {
 	unlock()
 	if code, _, stderr := x.run(t.Context(), "apply", "-f", file, "--yes"); code != 0 {
 		t.Errorf("afterwards: exit code %d\n%s", code, stderr)
+	}
+}
+
+// Where one of many tenants has no token, the message names it.
+func TestApplyNamesTheTenantWithoutSignIn(t *testing.T) {
+	t.Parallel()
+	x, file := newFleet(t, 2, 2, nil)
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, []byte(strings.Replace(string(text), "  contoso02.onmicrosoft.com:", "  contso02.onmicrosoft.com:", 1)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := x.run(t.Context(), "apply", "-f", file, "--yes")
+	if code != 2 || !strings.Contains(stderr, "signs in to contoso02.onmicrosoft.com") || !strings.Contains(stderr, "--login") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	if n := writes(x.world.Requests()); n != 0 {
+		t.Errorf("%d writes were sent", n)
 	}
 }
