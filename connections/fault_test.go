@@ -164,6 +164,34 @@ func putValue(ctx context.Context, s *Store) error {
 	return err
 }
 
+func staging(ctx context.Context, s *Store, do func(*Stage) error) error {
+	g, err := s.Stage(ctx)
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	return do(g)
+}
+
+// stagedList gives the names as they would be.
+func stagedList(ctx context.Context, s *Store) string {
+	var names []string
+	err := staging(ctx, s, func(g *Stage) error {
+		entries, err := g.List(ctx)
+		for _, e := range entries {
+			if e.Err != nil {
+				return e.Err
+			}
+			names = append(names, e.Connection.Name)
+		}
+		return err
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return strings.Join(names, ",")
+}
+
 var operations = map[string]operation{
 	"add": {
 		prepare: func(ctx context.Context, s *Store) error { _, err := s.Add(ctx, sample("other")); return err },
@@ -226,6 +254,51 @@ var operations = map[string]operation{
 				return "neither in the store nor among the previous versions"
 			}
 			return map[string]string{"a,other": "old", "other": "new"}[listed(ctx, s)]
+		},
+	},
+	"stage": {
+		prepare: addBoth,
+		run: func(ctx context.Context, s *Store) error {
+			return staging(ctx, s, func(g *Stage) error { _, err := g.Rename(ctx, "a", "b"); return err })
+		},
+		state: func(ctx context.Context, s *Store) string {
+			return map[string]string{"a,other": "old", "b,other": "new"}[stagedList(ctx, s)]
+		},
+	},
+	"commit": {
+		prepare: func(ctx context.Context, s *Store) error {
+			return errors.Join(addBoth(ctx, s), staging(ctx, s, func(g *Stage) error {
+				_, err := g.Rename(ctx, "a", "b")
+				if err == nil {
+					_, err = g.Add(ctx, sample("n"))
+				}
+				return errors.Join(err, g.Delete(ctx, "other"))
+			}))
+		},
+		run: func(ctx context.Context, s *Store) error {
+			return staging(ctx, s, func(g *Stage) error { _, err := g.Commit(ctx); return err })
+		},
+		// What is saved is partly old; with what is staged it is the same throughout.
+		state: func(ctx context.Context, s *Store) string {
+			list, pending := stagedList(ctx, s), 0
+			if list != "b,n" {
+				return list
+			}
+			if err := staging(ctx, s, func(g *Stage) error { pending = len(g.Pending()); return nil }); err != nil || pending > 0 {
+				return "old"
+			}
+			return "new"
+		},
+	},
+	"discard": {
+		prepare: func(ctx context.Context, s *Store) error {
+			return errors.Join(addBoth(ctx, s), staging(ctx, s, func(g *Stage) error { _, err := g.Rename(ctx, "a", "b"); return err }))
+		},
+		run: func(ctx context.Context, s *Store) error {
+			return staging(ctx, s, func(g *Stage) error { return g.Discard(ctx) })
+		},
+		state: func(ctx context.Context, s *Store) string {
+			return map[string]string{"b,other": "old", "a,other": "new"}[stagedList(ctx, s)]
 		},
 	},
 	"secret by passphrase": {run: putValue, state: secretState},

@@ -246,6 +246,10 @@ func (d *disk) private(path string, f facts, forbidden fs.FileMode) error {
 	return nil
 }
 
+// FileError gives an error of writing path the types that an administrator can mend:
+// *PermissionError, *FullError. Any other is returned as it is.
+func FileError(path string, err error) error { return fileError(err, path) }
+
 // fileError gives the errors that an administrator can mend a type and a text.
 func fileError(err error, path string) error {
 	switch {

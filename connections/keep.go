@@ -124,9 +124,12 @@ func (s *Store) DeleteSecret(ctx context.Context, r Ref) error {
 
 // Release deletes the secrets that were kept for was alone, after was was deleted or
 // replaced: its client secret and its administrator's password, unless a saved
-// connection refers to them still. The key of a certificate belongs to the personal
-// store and stays. Errors: those of List and DeleteSecret; what is gone already is none.
-func (s *Store) Release(ctx context.Context, was Connection) error {
+// connection or a staged change refers to them still. The key of a certificate belongs
+// to the personal store and stays. Errors: those of List and DeleteSecret; what is gone already is none.
+func (s *Store) Release(ctx context.Context, was Connection) error { return s.releaseFor(ctx, was, "") }
+
+// releaseFor is Release where the staged change of one id does not count.
+func (s *Store) releaseFor(ctx context.Context, was Connection, except string) error {
 	refs := []Ref{was.LegacyAdmin.Password}
 	if was.Credential.Type != TypeCertificate {
 		refs = append(refs, was.Credential.Secret)
@@ -135,13 +138,18 @@ func (s *Store) Release(ctx context.Context, was Connection) error {
 	if len(refs) == 0 {
 		return nil
 	}
+	// The staged changes come first: one that is saved meanwhile is then not missed.
+	staged, err := s.stagedRefs(ctx, except)
+	if err != nil {
+		return nil //nolint:nilerr // nobody can tell, as a staged change is damaged: Orphans finds it later
+	}
 	entries, err := s.List(ctx)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, r := range refs {
-		used := slices.ContainsFunc(entries, func(e Entry) bool {
+		used := staged[r] || slices.ContainsFunc(entries, func(e Entry) bool {
 			c := e.Connection
 			return e.Err != nil || c.Credential.Secret == r || c.Credential.Password == r || c.LegacyAdmin.Password == r
 		})
@@ -159,8 +167,8 @@ func (s *Store) Release(ctx context.Context, was Connection) error {
 const orphanAge = time.Hour
 
 // Orphans lists the saved secrets that nothing refers to, as a crash between
-// PutSecret and Add leaves them: neither a connection nor extra (the references of
-// the personal certificate store) names them, and they are older than an hour.
+// PutSecret and Add leaves them: neither a connection nor a staged change nor extra (the
+// references of the personal certificate store) names them, and they are older than an hour.
 // Previous versions of connections do not count. DeleteSecret removes them. As
 // long as a connection is damaged the answer is its error, because nobody knows
 // what it refers to.
@@ -174,16 +182,20 @@ func (s *Store) Orphans(ctx context.Context, extra []Ref) ([]Ref, error) {
 		}
 		return nil, err
 	}
-	// The secrets come first: what is referred to only now is then not missed.
+	// The secrets come first, then the staged changes: what is referred to, or saved,
+	// only now is then not missed.
 	files, err := os.ReadDir(s.secrets)
 	if err != nil {
 		return nil, dirError(err, s.secrets)
+	}
+	used, err := s.stagedRefs(ctx, "")
+	if err != nil {
+		return nil, fmt.Errorf("which secrets are in use cannot be told: %w", err)
 	}
 	entries, err := s.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	used := make(map[Ref]bool, 2*len(entries)+len(extra))
 	for _, r := range extra {
 		used[r] = true
 	}

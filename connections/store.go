@@ -49,6 +49,8 @@ type Store struct {
 	previous    string
 	secrets     string
 	secretTemps string
+	staged      string
+	stageTemps  string
 
 	mu       sync.Mutex
 	identity age.Identity // once opened, so that a passphrase is asked for once
@@ -91,6 +93,8 @@ func Open(o Options) (*Store, error) {
 	s.previous = filepath.Join(s.connections, previousName)
 	s.secrets = filepath.Join(dir, "secrets")
 	s.secretTemps = filepath.Join(s.secrets, tempsName)
+	s.staged = filepath.Join(dir, stageName)
+	s.stageTemps = filepath.Join(s.staged, tempsName)
 	s.disk.owner = func(f facts) int { return f.uid }
 	s.disk.me = os.Geteuid()
 	s.disk.temp = tempNames(func() string {

@@ -29,6 +29,10 @@ func (s *Store) TargetOf(ctx context.Context, account string) (Connection, error
 	if err != nil {
 		return Connection{}, err
 	}
+	return s.targetIn(entries, account)
+}
+
+func (s *Store) targetIn(entries []Entry, account string) (Connection, error) {
 	c, taken, err := s.targetOf(entries, Connection{Account: account})
 	if err != nil {
 		return Connection{}, err

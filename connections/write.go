@@ -310,6 +310,11 @@ func (s *Store) renamedAway(file, id string) bool {
 // in the .previous directory. Its secrets stay: see DeleteSecret. Errors:
 // ErrNotFound and those of Get, as a damaged file is not deleted.
 func (s *Store) Delete(ctx context.Context, nameOrID string) error {
+	return s.deleteIf(ctx, nameOrID, func(Connection) error { return nil })
+}
+
+// deleteIf is Delete unless allow, which sees what is to be deleted, objects.
+func (s *Store) deleteIf(ctx context.Context, nameOrID string, allow func(Connection) error) error {
 	if _, err := s.Get(ctx, nameOrID); err != nil {
 		return err // before anything is created
 	}
@@ -318,8 +323,11 @@ func (s *Store) Delete(ctx context.Context, nameOrID string) error {
 		return err
 	}
 	defer unlock()
-	_, _, file, err := s.find(ctx, nameOrID)
+	c, _, file, err := s.find(ctx, nameOrID)
 	if err != nil {
+		return err
+	}
+	if err := allow(c); err != nil {
 		return err
 	}
 	if err := s.disk.rename(filepath.Join(s.connections, file), filepath.Join(s.previous, file)); err != nil {

@@ -250,7 +250,7 @@ func (j *journal) save(dir string) error {
 		err = atomicfile.Write(dir, j.Run+journalEnding, append(data, '\n'), true)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrJournal, err)
+		return fmt.Errorf("%w: %w", ErrJournal, connections.FileError(filepath.Join(dir, j.Run+journalEnding), err))
 	}
 	return nil
 }

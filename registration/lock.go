@@ -28,6 +28,26 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("another c2conn is working on the registration %s at this moment; wait until it has ended", e.Run)
 }
 
+// ErrNotAlone means that another program has what Alone gives.
+var ErrNotAlone = errors.New("another c2conn apply is at work on this computer")
+
+// Alone gives one program at a time, until unlock, the right to register what many
+// connections need: two that had the same plan would register everything twice. It does
+// not wait. Where no lock can be made there is no place for a journal either, and nothing
+// is registered: that is no error. Errors: ErrNotAlone.
+func (r *Registrar) Alone() (unlock func(), err error) {
+	if r.folder() != nil {
+		return func() {}, nil
+	}
+	l := newLock(r.dir, "apply")
+	ok, err := l.TryLock()
+	if err == nil && !ok {
+		_ = l.Close()
+		return nil, ErrNotAlone
+	}
+	return func() { _ = l.Close() }, nil
+}
+
 func newLock(dir, name string) *flock.Flock {
 	return flock.New(filepath.Join(dir, name+lockEnding), flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
 }

@@ -74,7 +74,6 @@ type Rotation struct {
 	NewThumbprint string             `json:"new_thumbprint,omitempty"`
 	NewSecret     connections.Ref    `json:"new_secret,omitempty"`
 	Due           time.Time          `json:"due,omitzero"` // when the old credential is to be removed
-	AtOnce        bool               `json:"-"`            // it was to be removed in the run that switched the connections
 	Path          string             `json:"path"`         // of the journal
 	Err           error              `json:"-"`            // why the journal cannot be read; all but Run and Path is empty then
 }
@@ -168,7 +167,7 @@ func (j *journal) rotation(dir string) Rotation {
 		NewThumbprint: string(j.Key.Thumbprint), NewSecret: j.Secret.Ref, Path: filepath.Join(dir, j.Run+journalEnding),
 	}
 	if !j.Rotation.Switched.IsZero() {
-		o.State, o.Due, o.AtOnce = RotationWaiting, j.Rotation.due(), j.Rotation.Grace == 0
+		o.State, o.Due = RotationWaiting, j.Rotation.due()
 	}
 	return o
 }

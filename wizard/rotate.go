@@ -123,6 +123,8 @@ func (env *Env) rotator(ctx context.Context, c connections.Connection, admin *re
 		return admin, current, nil
 	}
 	switch {
+	case errors.Is(err, connections.ErrNotFound), errors.Is(err, certs.ErrNotFound):
+		return nil, current, &advice.OwnProofError{Connection: c.Name, Reason: advice.ProofNoSignIn, Err: err}
 	case err != nil:
 		return nil, current, err
 	case current.Identity == nil:

@@ -59,18 +59,7 @@ func RunScreen(ctx context.Context, s *Session, o ScreenOptions) (*Outcome, erro
 
 func runScreen(m *screen, o ScreenOptions) (*Outcome, error) {
 	defer m.cancel()
-	var program *tea.Program
-	in, out := o.In, o.Out
-	if f, ok := in.(*os.File); ok {
-		in = &watchedInput{File: f, ended: func() { program.Send(leaveMsg{ErrInputEnded}) }}
-	}
-	options := []tea.ProgramOption{tea.WithoutSignalHandler(), tea.WithEnvironment(terminalEnv(o.Getenv))}
-	if f, ok := out.(*os.File); ok {
-		out = quietOutput{f}
-	} else {
-		options = append(options, tea.WithWindowSize(m.w, m.h))
-	}
-	program = tea.NewProgram(m, append(options, tea.WithInput(in), tea.WithOutput(out))...)
+	program := newProgram(m, o, m.w, m.h)
 	m.send = program.Send
 	stop := context.AfterFunc(m.ctx, func() { program.Send(leaveMsg{ErrCancelled}) })
 	defer stop()
@@ -91,6 +80,23 @@ func runScreen(m *screen, o ScreenOptions) (*Outcome, error) {
 		return nil, m.s.left(fmt.Errorf("the screen broke off: %w", err))
 	}
 	return nil, m.s.left(ErrCancelled)
+}
+
+// newProgram makes a program of a model, w by h cells large where the output is no
+// terminal. A terminal that goes away is a leaveMsg.
+func newProgram(m tea.Model, o ScreenOptions, w, h int) (program *tea.Program) {
+	in, out := o.In, o.Out
+	if f, ok := in.(*os.File); ok {
+		in = &watchedInput{File: f, ended: func() { program.Send(leaveMsg{ErrInputEnded}) }}
+	}
+	options := []tea.ProgramOption{tea.WithoutSignalHandler(), tea.WithEnvironment(terminalEnv(o.Getenv))}
+	if f, ok := out.(*os.File); ok {
+		out = quietOutput{f}
+	} else {
+		options = append(options, tea.WithWindowSize(w, h))
+	}
+	program = tea.NewProgram(m, append(options, tea.WithInput(in), tea.WithOutput(out))...)
+	return program
 }
 
 // watchedInput tells when the terminal has gone: bubbletea goes on without input
@@ -144,7 +150,7 @@ func newScreen(ctx context.Context, s *Session, o ScreenOptions) *screen {
 	ctx, cancel := context.WithCancel(ctx)
 	m := &screen{
 		ctx: ctx, cancel: cancel, s: s, th: newTheme(o.Dark),
-		now: o.Now, copyText: o.Copy, readDir: o.ReadDir,
+		now: o.Now, copyText: o.Copy, readDir: o.ReadDir, quit: func() tea.Cmd { return tea.Quit },
 		w: 80, h: 24,
 		seen: map[string]bool{}, looking: map[string]*lookup{}, deeds: realDeeds(),
 		tick: func() tea.Cmd {

@@ -99,21 +99,27 @@ var keyCodes = map[string]tea.Key{
 	"home": {Code: tea.KeyHome}, "end": {Code: tea.KeyEnd}, "pgdown": {Code: tea.KeyPgDown}, "pgup": {Code: tea.KeyPgUp},
 }
 
+// keyPress is a key by its name.
+func keyPress(t *testing.T, name string) tea.KeyPressMsg {
+	t.Helper()
+	k, ok := keyCodes[name]
+	if letter, found := strings.CutPrefix(name, "ctrl+"); found {
+		k, ok = tea.Key{Code: rune(letter[0]), Mod: tea.ModCtrl}, true
+	}
+	if !ok {
+		if len(name) != 1 {
+			t.Fatalf("there is no key %q", name)
+		}
+		k = tea.Key{Code: rune(name[0]), Text: name}
+	}
+	return tea.KeyPressMsg(k)
+}
+
 // keys presses keys by name.
 func (d *driver) keys(names ...string) *driver {
 	d.t.Helper()
 	for _, name := range names {
-		k, ok := keyCodes[name]
-		if letter, found := strings.CutPrefix(name, "ctrl+"); found {
-			k, ok = tea.Key{Code: rune(letter[0]), Mod: tea.ModCtrl}, true
-		}
-		if !ok {
-			if len(name) != 1 {
-				d.t.Fatalf("there is no key %q", name)
-			}
-			k = tea.Key{Code: rune(name[0]), Text: name}
-		}
-		d.send(tea.KeyPressMsg(k))
+		d.send(keyPress(d.t, name))
 	}
 	return d
 }

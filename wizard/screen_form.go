@@ -129,7 +129,7 @@ func (m *screen) textLines(f *field, focused bool, width int) []string {
 	var value string
 	switch {
 	case focused:
-		value = m.th.accent.Render("›") + " " + m.inputView(f.input, width-2)
+		value = m.th.accent.Render("›") + " " + inputView(f.input, width-2)
 	case f.text == "":
 		value = "  " + m.th.faint.Render(clip(example(f.def), width-2))
 	case f.def.Input == Secret:
@@ -147,7 +147,7 @@ func (m *screen) textLines(f *field, focused bool, width int) []string {
 }
 
 // inputView is huh's drawing of a text, as wide as there is room.
-func (m *screen) inputView(input *huh.Input, width int) string {
+func inputView(input *huh.Input, width int) string {
 	input.WithWidth(max(width, 4))
 	input.Update(nil) // which part of a long text is shown is only reckoned in there
 	return strings.TrimRight(input.View(), " ")

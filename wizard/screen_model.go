@@ -52,6 +52,7 @@ type screen struct {
 
 	saved atomic.Pointer[Outcome] // also set by a save that Ctrl-C came too late for
 	err   error
+	quit  func() tea.Cmd // ends the program, or gives the terminal back to the dashboard
 }
 
 // The messages of the screen itself.
@@ -194,7 +195,7 @@ func (m *screen) leave(err error) tea.Cmd {
 		m.secret = nil
 	}
 	m.cancel()
-	return tea.Quit
+	return m.quit()
 }
 
 // key gives a key to whatever is in front.

@@ -30,26 +30,32 @@ type choice struct {
 }
 
 func (m *screen) questionKey(k tea.KeyPressMsg) tea.Cmd {
-	q, name := m.ask, strings.ToLower(k.String())
+	then, answered := m.ask.press(k)
+	if answered {
+		m.ask = nil
+	}
+	if then == nil {
+		return nil
+	}
+	return then()
+}
+
+// press takes a key. Once the question is answered, what follows is then, if anything.
+func (q *question) press(k tea.KeyPressMsg) (then func() tea.Cmd, answered bool) {
+	name := strings.ToLower(k.String())
 	switch {
 	case name == "y" && q.then != nil:
-		m.ask = nil
-		return q.then()
+		return q.then, true
 	case name == "n" && q.then != nil, name == "esc", name == "enter":
-		m.ask = nil
-		if q.otherwise != nil {
-			return q.otherwise()
-		}
-		return nil
+		return q.otherwise, true
 	}
 	for _, c := range q.choices {
 		if c.key == name {
-			m.ask = nil
-			return c.then()
+			return c.then, true
 		}
 	}
 	q.key(k.String())
-	return nil
+	return nil, false
 }
 
 func (m *screen) askLeave() {
@@ -248,8 +254,13 @@ type passphraseReply struct {
 
 // askPassphrase asks on the screen on behalf of background work.
 func (m *screen) askPassphrase(ctx context.Context, confirm bool) (connections.Secret, error) {
+	return askOn(ctx, m.ctx, m.send, confirm)
+}
+
+// askOn sends the question to the screen that lives as long as screen does.
+func askOn(ctx, screen context.Context, send func(tea.Msg), confirm bool) (connections.Secret, error) {
 	reply := make(chan passphraseReply, 1)
-	m.send(askPassphraseMsg{confirm, reply})
+	send(askPassphraseMsg{confirm, reply})
 	select {
 	case r := <-reply:
 		if r.given {
@@ -257,9 +268,9 @@ func (m *screen) askPassphrase(ctx context.Context, confirm bool) (connections.S
 		}
 		return connections.Secret{}, ErrCancelled
 	case <-ctx.Done():
-		go m.send(passphraseGoneMsg{reply})
+		go send(passphraseGoneMsg{reply})
 		return connections.Secret{}, ctx.Err()
-	case <-m.ctx.Done():
+	case <-screen.Done():
 		return connections.Secret{}, ErrCancelled
 	}
 }
@@ -294,11 +305,18 @@ func (p *passphrase) answer(text string, given bool) {
 }
 
 func (m *screen) passphraseKey(k tea.KeyPressMsg) tea.Cmd {
-	p := m.secret
+	if m.secret.press(k) {
+		m.secret = nil
+	}
+	return nil
+}
+
+// press takes a key and reports whether the question is answered.
+func (p *passphrase) press(k tea.KeyPressMsg) bool {
 	switch k.String() {
 	case "esc":
 		p.answer("", false)
-		m.secret = nil
+		return true
 	case "enter":
 		switch {
 		case p.text == "":
@@ -311,11 +329,11 @@ func (m *screen) passphraseKey(k tea.KeyPressMsg) tea.Cmd {
 			p.clear()
 		default:
 			p.answer(p.text, true)
-			m.secret = nil
+			return true
 		}
 	case "tab", "shift+tab":
 	default:
 		p.input.Update(k)
 	}
-	return nil
+	return false
 }

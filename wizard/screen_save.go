@@ -54,7 +54,7 @@ func (m *screen) saveEnded(msg savedMsg) tea.Cmd {
 	r.saving = false
 	if msg.err == nil {
 		m.cancel()
-		return tea.Quit
+		return m.quit()
 	}
 	r.trouble, r.unsaved = m.s.explain(msg.err), true
 	if errors.Is(msg.err, ErrCancelled) {

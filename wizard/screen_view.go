@@ -247,7 +247,9 @@ var cancelKey = keyHint{"ctrl+c", "cancel", "ctrl+c"}
 // footer names the keys that work now, the most useful first. Where there is no
 // room for all of them, words get shorter, then the last ones are left out; help,
 // which names every key, and the way out stay.
-func (m *screen) footer(keys []keyHint) string {
+func (m *screen) footer(keys []keyHint) string { return m.th.footer(keys, m.w-2) }
+
+func (t theme) footer(keys []keyHint, width int) string {
 	draw := func(keys []keyHint, short bool) string {
 		var parts []string
 		for _, k := range keys {
@@ -256,14 +258,14 @@ func (m *screen) footer(keys []keyHint) string {
 				name, does, _ = strings.Cut(k.short, " ")
 			}
 			if does != "" {
-				name += " " + m.th.faint.Render(does)
+				name += " " + t.faint.Render(does)
 			}
 			parts = append(parts, name)
 		}
 		return strings.Join(parts, " · ")
 	}
 	line := draw(keys, false)
-	for short := keys; ansi.StringWidth(line) > m.w-2; {
+	for short := keys; ansi.StringWidth(line) > width; {
 		line = draw(short, true)
 		drop := len(short) - 2
 		if drop >= 0 && short[drop].does == "help" {
@@ -286,15 +288,16 @@ func (m *screen) drawTooSmall() []string {
 	return all[:min(len(all), max(m.h, 1))]
 }
 
-func (m *screen) questionPage(width, room int) page {
-	q := m.ask
+func (m *screen) questionPage(width, room int) page { return m.ask.page(m.th, width, room) }
+
+func (q *question) page(th theme, width, room int) page {
 	p := page{
 		title: q.title, lines: wrapText(q.text, width, "", ""),
 		status: "Press y or n.",
 		keys:   []keyHint{{"y", q.yes, ""}, {"n/enter", q.no, ""}, cancelKey},
 	}
 	if len(q.choices) > 0 {
-		p.lines = append(append(p.lines, ""), q.choiceLines(m.th, width)...)
+		p.lines = append(append(p.lines, ""), q.choiceLines(th, width)...)
 		p.keys, p.status = nil, "Press one of the keys."
 		for _, c := range q.choices {
 			p.keys = append(p.keys, keyHint{c.key, c.does, ""})
@@ -311,19 +314,21 @@ func (m *screen) questionPage(width, room int) page {
 	return p
 }
 
-func (m *screen) pagerPage(width, room int) page {
-	p := m.pager
+func (m *screen) pagerPage(width, room int) page { return m.pager.page(width, room, m.message) }
+
+func (p *pager) page(width, room int, message string) page {
 	lines := p.lines(width)
 	p.fit(len(lines), room)
 	keys := append([]keyHint{{"esc", "close", ""}}, p.hint()...)
 	if len(p.copy) > 0 {
 		keys = append(keys, keyHint{"y", "copy " + plural(len(p.copy), "command"), "y copy"})
 	}
-	return page{title: p.title, lines: lines, top: p.top, status: clean(m.message), keys: append(keys, cancelKey)}
+	return page{title: p.title, lines: lines, top: p.top, status: clean(message), keys: append(keys, cancelKey)}
 }
 
-func (m *screen) passphrasePage(width int) page {
-	p := m.secret
+func (m *screen) passphrasePage(width int) page { return m.secret.page(width) }
+
+func (p *passphrase) page(width int) page {
 	text, title := "The credentials on this machine are protected by a passphrase.", "Passphrase"
 	if p.ask.confirm {
 		text = "This machine has no keychain. Choose a passphrase that protects the credentials kept here; it will be asked for whenever one is used."
@@ -331,9 +336,9 @@ func (m *screen) passphrasePage(width int) page {
 			title = "Passphrase, once more"
 		}
 	}
-	lines := append(wrapText(text, width, "", ""), "", m.th.accent.Render("›")+" "+m.inputView(p.input, width-2))
+	lines := append(wrapText(text, width, "", ""), "", p.th.accent.Render("›")+" "+inputView(p.input, width-2))
 	if p.wrong != "" {
-		lines = append(lines, m.th.bad.Render("✗")+" "+p.wrong)
+		lines = append(lines, p.th.bad.Render("✗")+" "+p.wrong)
 	}
 	return page{title: title, lines: lines, from: len(lines) - 1, to: len(lines), top: -1, keys: []keyHint{{"enter", "go on", ""}, {"esc", "do not give it", ""}, cancelKey}}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/fleet"
 	"github.com/c2conn/c2conn/registration"
 	"github.com/c2conn/c2conn/wizard"
@@ -82,6 +83,18 @@ func (o *applyOptions) run(ctx context.Context) error {
 	if err != nil {
 		return o.fileProblems(err)
 	}
+	r, err := o.registrar(cloud.Cloud{})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if !o.dryRun {
+		unlock, err := r.Alone()
+		if err != nil {
+			return refuse("%v; nothing was changed. Run the command again when it has ended; --dry-run shows the plan meanwhile", err)
+		}
+		defer unlock()
+	}
 	plan, err := o.plan(ctx, file)
 	if err != nil {
 		return o.fileProblems(err)
@@ -103,6 +116,11 @@ func (o *applyOptions) run(ctx context.Context) error {
 		}
 	}
 	if err := o.signInEverywhere(ctx, plan); err != nil {
+		return err
+	}
+	// Once for all tenants: who looks at a journal holds it, and to others looking at the
+	// same time it would seem to be worked on, so that they would begin anew.
+	if plan.begun, err = r.Unfinished(ctx); err != nil {
 		return err
 	}
 	o.carryOut(ctx, plan)
@@ -153,6 +171,9 @@ func (o *applyOptions) signInEverywhere(ctx context.Context, p *applyPlan) error
 			}
 			admin, err := o.app.signIn(ctx, o.signIn, map[string]string{"cloud": t.cloud.Name, "tenant_id": t.id})
 			var problems *wizard.ProblemsError
+			if errors.As(err, &problems) {
+				o.errorf("Nothing was changed: it is not said how an administrator signs in to %s. Name its token beneath \"tenants:\" in the file, or give the flags for all tenants.\n", clean(t.name))
+			}
 			if errors.As(err, &problems) || isCancelled(err) {
 				return err // they are those of the command line, the same for all tenants
 			}

@@ -58,6 +58,7 @@ type applyPlan struct {
 	env     *wizard.Env
 	items   []*applyItem
 	tenants []*applyTenant
+	begun   []registration.Unfinished
 	left    []string // saved connections of the fleet that the file no longer has, and that stay
 }
 

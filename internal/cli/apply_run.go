@@ -63,7 +63,7 @@ func (o *applyOptions) one(ctx context.Context, p *applyPlan, t *applyTenant, i 
 		fail(t.err)
 		return
 	case i.registers:
-		if err := o.prepare(ctx, t, i); err != nil {
+		if err := o.prepare(ctx, p, t, i); err != nil {
 			fail(err)
 			return
 		}
@@ -72,7 +72,7 @@ func (o *applyOptions) one(ctx context.Context, p *applyPlan, t *applyTenant, i 
 	if err != nil {
 		var half *wizard.HalfwayError
 		if errors.As(err, &half) && ctx.Err() == nil {
-			o.errorf("  ! %s: what was begun in the tenant stays; the same command goes on with it, c2conn app cleanup %s removes it.\n", i.name, half.Run)
+			o.sayBegun(i, half.Run)
 		}
 		fail(&beforeChecks{err})
 		return
@@ -86,21 +86,25 @@ func (o *applyOptions) one(ctx context.Context, p *applyPlan, t *applyTenant, i 
 	}
 	saved, err := i.session.Save(context.WithoutCancel(ctx), out)
 	if err != nil {
+		if out.Run != "" {
+			o.sayBegun(i, out.Run)
+		}
 		fail(err)
 		return
 	}
 	i.outcome.conn = saved
 }
 
+// sayBegun names what a registration has left in the tenant without a connection.
+func (o *applyOptions) sayBegun(i *applyItem, run string) {
+	o.errorf("  ! %s: what was begun in the tenant stays; the same command goes on with it, c2conn app cleanup %s removes it.\n", i.name, run)
+}
+
 // prepare makes a session ready to register: what an earlier run has begun for this
 // connection is gone on with.
-func (o *applyOptions) prepare(ctx context.Context, t *applyTenant, i *applyItem) error {
-	begun, err := i.session.Unfinished(ctx)
-	if err != nil {
-		return err
-	}
-	for _, u := range begun {
-		if strings.EqualFold(u.Connection, i.name) && u.Cloud == t.cloud.Name && strings.EqualFold(u.Tenant.ID, t.id) {
+func (o *applyOptions) prepare(ctx context.Context, p *applyPlan, t *applyTenant, i *applyItem) error {
+	for _, u := range p.begun {
+		if u.Kind == i.kind && strings.EqualFold(u.Connection, i.name) && u.Cloud == t.cloud.Name && strings.EqualFold(u.Tenant.ID, t.id) {
 			o.errorf("  … %s: going on with what an earlier run has begun\n", i.name)
 			i.session.Resume(u)
 		}

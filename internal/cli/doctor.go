@@ -145,6 +145,7 @@ func (a *app) doctorMore() []task.Task {
 			return task.Result{Status: task.Pass, Finding: "none here; sign in with a device code"}
 		}},
 		{ID: "registrations", Title: "Unfinished registrations", Run: a.registrationsCheck},
+		{ID: "rotations", Title: "Unfinished rotations", Run: a.rotationsCheck},
 	}
 }
 
@@ -174,6 +175,29 @@ func (a *app) registrationsCheck(ctx context.Context) task.Result {
 	case len(found) > 0:
 		return task.Result{Status: task.Warn, Finding: plural(len(found), "is unfinished", "are unfinished"), Advice: &advice.Advice{
 			What: "A registration was interrupted.", Why: "Its application may be in the tenant, with a credential that nobody uses.", Next: []string{"See what there is, then go on or remove it:", "$ c2conn app cleanup --list"}, Codes: []string{}}}
+	}
+	return task.Result{Status: task.Pass, Finding: "none"}
+}
+
+// rotationsCheck tells of rotations that broke off, and of old credentials that are due
+// to be removed. Those that wait for their time are well.
+func (a *app) rotationsCheck(ctx context.Context) task.Result {
+	list, err := a.rotations(ctx)
+	if err != nil {
+		return task.Result{Status: task.Warn, Finding: "cannot be told", Err: err, Advice: a.adviceOf(err)}
+	}
+	var next []string
+	for _, r := range list {
+		if r.Err != nil || !switched(r) || !r.Due.After(a.Clock.Now()) {
+			next = append(next, a.waitingText(r))
+		}
+	}
+	switch {
+	case len(next) > 0:
+		return task.Result{Status: task.Warn, Finding: plural(len(next), "is unfinished", "are unfinished"), Advice: &advice.Advice{
+			What: "A credential was renewed, and not all is done.", Why: "An application has more credentials than it needs; whoever has one of them can sign in.", Next: next, Codes: []string{}}}
+	case len(list) > 0:
+		return task.Result{Status: task.Pass, Finding: plural(len(list), "old credential waits", "old credentials wait") + " for its time"}
 	}
 	return task.Result{Status: task.Pass, Finding: "none"}
 }

@@ -194,6 +194,8 @@ func (a *app) savedAnswer(c connections.Connection) answerJSON {
 	return answerJSON{Connection: c, Verified: c.Verification.State == connections.StateVerified, Saved: true, Checks: savedChecks(c), Command: a.newCommand(c)}
 }
 
+const editFolder = ".edit-" // a folder of the state directory while an editor is open
+
 // inEditor shows text in the user's editor and returns what it was made to. The copy
 // lies in a folder of its own that nobody else can open, and is gone afterwards, also
 // after Ctrl-C.
@@ -206,7 +208,11 @@ func (o *editOptions) inEditor(ctx context.Context, name string, text []byte) (e
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(home, ".edit-")
+	left, _ := filepath.Glob(filepath.Join(home, editFolder+"*"))
+	for _, path := range left {
+		o.errorf("What was typed in an earlier edit that was killed is still in %s. If nobody edits at this moment, delete that folder.\n", path)
+	}
+	dir, err := os.MkdirTemp(home, editFolder)
 	if err != nil {
 		return nil, fmt.Errorf("making a private copy for the editor: %w", err)
 	}
@@ -249,7 +255,13 @@ func (o *editOptions) editorCommand() ([]string, error) {
 	if runtime.GOOS == "windows" {
 		fallback = "notepad"
 	}
-	chosen := cmp.Or(o.Getenv("VISUAL"), o.Getenv("EDITOR"), fallback)
+	chosen := cmp.Or(o.Getenv("VISUAL"), o.Getenv("EDITOR"))
+	if chosen == "" {
+		if !o.canAsk() { // vi would wait, or fill a log with its screen
+			return nil, &usageError{err: errors.New("there is no terminal to open an editor in; set VISUAL or EDITOR to a command that edits without one, or use --set"), command: editCommand}
+		}
+		chosen = fallback
+	}
 	argv, err := connections.SplitCommand(chosen)
 	if err != nil || len(argv) == 0 {
 		return nil, refuse("VISUAL or EDITOR holds no command that can be run: %v", err)

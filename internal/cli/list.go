@@ -144,7 +144,8 @@ func stateText(v connections.Verification, now time.Time) string {
 }
 
 // connectionTable is everything about a connection, a line each.
-func connectionTable(c connections.Connection, now time.Time) string {
+// more are further lines.
+func connectionTable(c connections.Connection, now time.Time, more ...[]string) string {
 	rows := [][]string{
 		{"Name", c.Name},
 		{"Kind", kindTitle(c.Kind) + ", " + where(c)},
@@ -162,7 +163,7 @@ func connectionTable(c connections.Connection, now time.Time) string {
 		{"Checks", checksText(c.Verification.Checks)},
 	}
 	var kept [][]string
-	for _, r := range rows {
+	for _, r := range append(rows, more...) {
 		if r[1] != "" {
 			kept = append(kept, r)
 		}

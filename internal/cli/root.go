@@ -37,7 +37,12 @@ policy · 130 cancelled`,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return a.checkOutput(cmd)
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.canAsk() && a.OutTerminal {
+				return a.manage(cmd.Context())
+			}
+			return cmd.Help()
+		},
 	}
 	root.AddGroup(
 		&cobra.Group{ID: groupConnect, Title: "Connections"},
@@ -65,14 +70,15 @@ policy · 130 cancelled`,
 	default:
 		root.AddCommand(
 			newNew(a),
+			newManage(a),
 			newList(a),
 			newShow(a),
 			newVerify(a),
-			newRotate(a),
 			newApply(a),
 			newConsent(a),
 			newEdit(a),
 			newRename(a),
+			newRotate(a),
 			newDelete(a),
 			newExport(a),
 			newImport(a),

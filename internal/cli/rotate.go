@@ -7,151 +7,193 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/c2conn/c2conn/connections"
-	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/certs"
-	"github.com/c2conn/c2conn/internal/verify"
 	"github.com/c2conn/c2conn/registration"
 	"github.com/c2conn/c2conn/wizard"
 )
 
+// defaultGrace is how long an old credential stays: access tokens live for an hour, and
+// what was exported or handed out before wants a day to follow.
+const defaultGrace = period(24 * time.Hour)
+
+// rotateOptions are the flags of rotate.
+type rotateOptions struct {
+	*app
+	signIn                 *signInOptions
+	all                    bool
+	within, grace          period
+	onlyEnding             bool // --expires-within was given
+	days                   string
+	certFile, passwordFile string
+	dryRun, yes            bool
+	finish, now, abandon   bool
+	named                  []string // to be finished or abandoned
+	consistency            time.Duration
+}
+
 func newRotate(a *app) *cobra.Command {
-	o := &rotateOptions{app: a, grace: period(day), admins: map[string]*registration.Admin{}}
+	o := &rotateOptions{app: a, grace: defaultGrace}
 	cmd := &cobra.Command{
 		Use: "rotate [NAME…]", Short: "Renew the certificate or client secret of connections", GroupID: groupConnect,
-		Long: `Adds a new credential to the application beside the old one, waits until it works,
-switches the saved connections that use the old one, and removes that after the time of
---grace, with the next rotate --finish (or rotate --all). Whatever happens in between,
-the connection keeps a credential that works; the same command goes on after a crash.
+		Long: `Adds a new credential beside the old one, waits until the application signs in with
+it, verifies, and only then switches the connection, with every other one that has the
+same credential. The old credential is removed after --grace, by rotate --finish, or at
+once with --grace 0. Whatever fails leaves a connection that works; the same command
+goes on where it broke off, and --abandon takes back what it did. --all also removes what earlier ones left that is due.
 
-An application renews its own certificate with the old one as proof: no administrator
-is needed. Where that is not possible (a client secret, an expired certificate, ids that
-are not known here), an administrator signs in.`,
+An application renews its certificate by itself, with a proof that it has the old one;
+nobody signs in. A client secret, a certificate that has expired, or flags for signing in
+take an administrator.`,
 		Example: `  c2conn rotate contoso-exchange
-  c2conn rotate --all --expires-within 30d --yes
-  c2conn rotate contoso-exchange --yes --login device-code
-  c2conn rotate --finish --yes
-  c2conn rotate contoso-exchange --abandon`,
+  c2conn rotate --all --expires-within 30d --dry-run
+  c2conn rotate --all --expires-within 30d --grace 2d --output json
+  c2conn rotate contoso-exchange --login device-code --grace 0
+  c2conn rotate contoso-exchange --cert-file new.pfx --cert-password-file new.pass
+  c2conn rotate --finish --all
+  c2conn rotate --abandon contoso-exchange`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.daysGiven = cmd.Flags().Changed("cert-days")
-			o.graceGiven = cmd.Flags().Changed("grace")
-			if err := o.misused(args); err != nil {
+			o.onlyEnding = cmd.Flags().Changed(expiresWithin)
+			if err := o.misused(cmd, args); err != nil {
 				return &usageError{err: err, command: cmd.CommandPath()}
 			}
+			o.signIn.command = func() string { return strings.Join(append([]string{"rotate"}, args...), " ") }
 			switch {
-			case o.finish:
-				return o.runFinish(cmd.Context(), args)
-			case o.abandon:
-				return o.runAbandon(cmd.Context(), args[0])
+			case o.finish, o.abandon:
+				return o.end(cmd.Context(), args)
+			case len(args) == 0 && !o.all:
+				return o.sayWhich(cmd.Context())
 			}
 			return o.run(cmd.Context(), args)
 		},
 	}
-	f := cmd.Flags()
-	f.BoolVar(&o.all, "all", false, "rotate the credential of every saved connection, and remove old ones that are due")
-	addExpiresWithin(cmd, &o.within, "only credentials that end within this time, for example 30d")
-	f.Var(&o.grace, "grace", "how long the old credential stays in the application; 0 removes it in the same run")
-	f.StringVar(&o.days, "cert-days", wizard.Longest, "days until the new credential expires, or longest for what the tenant allows (five years at most, a client secret two)")
-	f.StringVar(&o.certFile, "cert-file", "", "take this certificate (PFX or PEM with its key) instead of a new one")
-	f.StringVar(&o.passFile, "cert-password-file", "", "file with the password of that certificate (or variable C2CONN_CERT_PASSWORD)")
-	f.BoolVar(&o.finish, "finish", false, "remove the old credentials of earlier rotations that are due")
-	f.BoolVar(&o.now, "now", false, "with --finish: also those that are not due yet")
-	f.BoolVar(&o.abandon, "abandon", false, "take back a rotation that broke off before the connection was switched")
-	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be done, and change nothing")
-	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
-	f.DurationVar(&a.replicas, "consistency-timeout", registration.DefaultConsistency, "longest wait for the tenant's replicas")
-	_ = cmd.MarkFlagFilename("cert-file")
-	_ = cmd.MarkFlagFilename("cert-password-file")
+	flags := cmd.Flags()
 	o.signIn = addSignInFlags(cmd)
+	flags.BoolVar(&o.all, "all", false, "every saved connection; with --finish: every old credential that is due")
+	addExpiresWithin(cmd, &o.within, "with --all: only where the credential ends within this time, such as 30d")
+	flags.Var(&o.grace, "grace", "how long the old credential stays valid, such as 24h or 7d; 0 removes it in the same run")
+	flags.StringVar(&o.days, "cert-days", wizard.Longest, "days until the new credential expires, or longest for what the tenant allows: five years at most, a client secret two")
+	flags.StringVar(&o.certFile, "cert-file", "", "your own new certificate with its private key, PFX or PEM, instead of one that c2conn makes")
+	flags.StringVar(&o.passwordFile, "cert-password-file", "", "file with the password of --cert-file (or variable C2CONN_CERT_PASSWORD)")
+	flags.BoolVar(&o.finish, "finish", false, "remove the old credentials of earlier rotations that are due")
+	flags.BoolVar(&o.now, "now", false, "with --finish: also those that are not due yet")
+	flags.BoolVar(&o.abandon, "abandon", false, "take back a rotation that broke off before its connection was switched")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "show what would be done, and do nothing")
+	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	flags.DurationVar(&o.consistency, "consistency-timeout", registration.DefaultConsistency, "longest wait for the tenant to know the new credential everywhere")
+	cmd.MarkFlagsMutuallyExclusive("finish", "abandon")
 	return cmd
 }
 
-type rotateOptions struct {
-	*app
-	signIn                                 *signInOptions
-	all, finish, now, abandon, dryRun, yes bool
-	within, grace                          period
-	days, certFile, passFile               string
-	daysGiven, graceGiven                  bool
-	mu                                     sync.Mutex // one question, and one sign-in, at a time
-	admins                                 map[string]*registration.Admin
-}
-
-func (o *rotateOptions) misused(args []string) error {
-	rotates := o.all || o.within > 0 || o.graceGiven || o.daysGiven || o.certFile != "" || o.passFile != ""
+// misused tells whether flags were given that do not go together.
+func (o *rotateOptions) misused(cmd *cobra.Command, names []string) error {
+	given := func(list ...string) string {
+		for _, name := range list {
+			if cmd.Flags().Changed(name) {
+				return name
+			}
+		}
+		return ""
+	}
+	renewing := given("grace", "cert-days", "cert-file", "cert-password-file", expiresWithin)
 	switch {
-	case o.finish && o.abandon:
-		return errors.New("give --finish or --abandon, not both")
-	case (o.finish || o.abandon) && rotates:
-		return errors.New("--finish and --abandon end rotations that were begun; --all, --expires-within, --grace, --cert-days and --cert-file begin new ones")
+	case o.all && len(names) > 0:
+		return errors.New("give the names of connections or --all, not both")
+	case (o.finish || o.abandon) && renewing != "":
+		return fmt.Errorf("--%s is for a new credential; it does not go with --finish or --abandon", renewing)
 	case o.now && !o.finish:
 		return errors.New("--now goes with --finish")
-	case o.abandon && len(args) != 1:
-		return errors.New("--abandon takes one rotation back: give the name of its connection")
-	case o.finish || o.abandon:
-	case o.all == (len(args) > 0):
-		return errors.New("give the names of connections, or --all")
-	case o.certFile != "" && len(args) != 1:
+	case o.abandon && (o.all || len(names) == 0):
+		return errors.New("--abandon takes the names of connections")
+	case o.onlyEnding && !o.all:
+		return errors.New("--expires-within goes with --all")
+	case o.passwordFile != "" && o.certFile == "":
+		return errors.New("--cert-password-file goes with --cert-file")
+	case o.certFile != "" && (o.all || len(names) != 1):
 		return errors.New("--cert-file is for one connection: give its name")
-	case o.certFile != "" && o.daysGiven:
-		return errors.New("--cert-days is for a new certificate, not for that of --cert-file")
+	case o.certFile != "" && o.days != wizard.Longest:
+		return errors.New("--cert-days is for a credential that c2conn makes; it does not go with --cert-file")
+	case o.consistency <= 0:
+		return errors.New("--consistency-timeout must be more than 0")
 	}
-	if !o.yes && !o.dryRun && !o.canAsk() {
-		return errors.New("this asks before it changes the tenant, and nobody can be asked here; give --yes, or --dry-run to see what it would do")
-	}
-	return nil
+	_, err := o.valid()
+	return err
 }
 
-// wish reads what the new credential is to be.
-func (o *rotateOptions) wish() (wizard.RotateOptions, error) {
-	w := wizard.RotateOptions{Grace: time.Duration(o.grace)}
-	if o.days != wizard.Longest {
-		days, err := strconv.Atoi(strings.TrimSpace(o.days))
-		if err != nil || days < 1 || days > 50*365 {
-			return w, &usageError{err: fmt.Errorf("--cert-days %q is neither a number of days nor longest", clean(o.days)), command: "c2conn rotate"}
-		}
-		w.Valid = certs.Validity{Days: days}
+// mostDays is a life of thirty years; more is a typing error.
+const mostDays = 10950
+
+// valid is how long a new credential lives; zero for what the tenant allows.
+func (o *rotateOptions) valid() (certs.Validity, error) {
+	if o.days == wizard.Longest {
+		return certs.Validity{}, nil
 	}
+	days, err := strconv.Atoi(o.days)
+	if err != nil || days < 1 || days > mostDays {
+		return certs.Validity{}, fmt.Errorf("--cert-days %q is no number of days up to %d; give for example 365, or longest", o.days, mostDays)
+	}
+	return certs.Validity{Days: days}, nil
+}
+
+// own reads the user's own new certificate; nil where none was given.
+func (o *rotateOptions) own() (*certs.Identity, error) {
 	if o.certFile == "" {
-		return w, nil
-	}
-	password := wizard.SecretText([]byte(o.Getenv("C2CONN_CERT_PASSWORD")))
-	if o.passFile != "" {
-		data, err := o.ReadFile(o.passFile)
-		if err != nil {
-			return w, err
-		}
-		password = wizard.SecretText(data)
+		return nil, nil
 	}
 	data, err := o.ReadFile(o.certFile)
 	if err != nil {
-		return w, err
+		return nil, err
 	}
-	id, err := certs.Parse(data, string(password.Reveal()))
+	password := []byte(o.Getenv("C2CONN_CERT_PASSWORD"))
+	if o.passwordFile != "" {
+		if password, err = o.ReadFile(o.passwordFile); err != nil {
+			return nil, err
+		}
+	}
+	id, err := certs.Parse(data, strings.TrimRight(string(password), "\r\n"))
+	return &id, err
+}
+
+// sayWhich ends a rotate that was told nothing: it lists what earlier ones left, and
+// asks for names.
+func (o *rotateOptions) sayWhich(ctx context.Context) error {
+	list, err := o.rotations(ctx)
 	if err != nil {
-		return w, &adviceError{err: err, facts: advice.Facts{Now: o.Clock.Now()}}
+		return err
 	}
-	w.Own = &id
-	return w, nil
+	for _, r := range list {
+		o.errorf("! %s\n", o.waitingText(r))
+	}
+	return &usageError{err: errors.New("give the names of connections, or --all"), command: "c2conn rotate"}
 }
 
-// rotation is one credential to be rotated, with the connections that use it.
-type rotation struct {
-	conn connections.Connection
-	also []string
-	out  *wizard.Rotated
-	err  error
+// rotateItem is one credential to be renewed, with the connections that have it.
+type rotateItem struct {
+	conn   connections.Connection // the first of them
+	others []string
+	begun  *registration.Rotation // it broke off, and is gone on with
+
+	rotated  *wizard.Rotated
+	switched []connections.Connection // as they are saved now
+	err      error
+	ended    bool
 }
 
-// choose finds the credentials that are meant. Connections that share one are rotated
-// together.
-func (o *rotateOptions) choose(ctx context.Context, names []string) (list []*rotation, problems []problemJSON, err error) {
+// renewed tells whether connections use the new credential.
+func (i *rotateItem) renewed() bool {
+	return i.rotated != nil && (i.rotated.State == registration.RotationWaiting || i.rotated.State == registration.RotationDone)
+}
+
+func (i *rotateItem) names() []string { return append([]string{i.conn.Name}, i.others...) }
+
+// items are the credentials to be renewed: of the named connections, or of all. What
+// cannot be renewed is skipped with --all.
+func (o *rotateOptions) items(ctx context.Context, names []string) (list []*rotateItem, problems []problemJSON, err error) {
 	store, err := o.store()
 	if err != nil {
 		return nil, nil, err
@@ -160,173 +202,56 @@ func (o *rotateOptions) choose(ctx context.Context, names []string) (list []*rot
 	if err != nil {
 		return nil, nil, err
 	}
-	var chosen []connections.Connection
+	var wanted []connections.Connection
 	for _, name := range names {
 		c, err := o.connection(ctx, name)
 		if err != nil {
 			return nil, nil, err
 		}
-		if c.Location != connections.Online || c.Registration.ClientID == "" {
-			return nil, nil, refuse("%s has no application in Entra ID, so there is nothing to rotate", c.Name)
-		}
-		chosen = append(chosen, c)
+		wanted = append(wanted, c)
 	}
 	for _, e := range entries {
-		switch {
-		case !o.all:
+		switch c := e.Connection; {
 		case e.Err != nil:
 			problems = append(problems, problemJSON{e.Path, clean(e.Err.Error())})
-		case e.Connection.Location == connections.Online && e.Connection.Registration.ClientID != "":
-			chosen = append(chosen, e.Connection)
+		case !o.all, c.Location != connections.Online, c.Registration.ClientID == "":
+		case !o.onlyEnding || c.Credential.ExpiresWithin(o.Clock.Now(), time.Duration(o.within)):
+			wanted = append(wanted, c)
 		}
 	}
-	for _, c := range chosen {
-		if o.within > 0 && !c.Credential.ExpiresWithin(o.Clock.Now(), time.Duration(o.within)) {
+	if !o.all {
+		problems = nil
+	}
+	begun, err := o.rotations(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, c := range wanted {
+		if slices.ContainsFunc(list, func(i *rotateItem) bool { return i.conn.ID == c.ID || registration.SameCredential(i.conn, c) }) {
 			continue
 		}
-		if !slices.ContainsFunc(list, func(r *rotation) bool { return registration.SameCredential(r.conn, c) }) {
-			list = append(list, &rotation{conn: c})
+		item := &rotateItem{conn: c}
+		list = append(list, item)
+		for _, r := range begun {
+			if r.State == registration.RotationBegun && r.Uses(c) {
+				item.begun = &r
+			}
 		}
-	}
-	for _, r := range list {
 		for _, e := range entries {
-			if e.Err == nil && e.Connection.ID != r.conn.ID && registration.SameCredential(r.conn, e.Connection) {
-				r.also = append(r.also, e.Connection.Name)
+			if e.Err == nil && e.Connection.ID != c.ID && registration.SameCredential(c, e.Connection) {
+				item.others = append(item.others, e.Connection.Name)
 			}
 		}
 	}
 	return list, problems, nil
 }
 
-// describe says which credential is meant.
-func (r *rotation) describe(now time.Time) string {
-	c := r.conn.Credential
-	text := "client secret"
-	if c.Type == connections.TypeCertificate {
-		text = "certificate " + c.Thumbprint
-	}
-	if c.Secret.Scheme() != connections.SchemeStore && c.Secret.Scheme() != "" && c.Secret.Scheme() != connections.SchemeWindows {
-		text += " in " + c.Secret.Scheme() + ":"
-	}
-	if !c.NotAfter.IsZero() {
-		text += ", " + left(now, c.NotAfter)
-	}
-	if len(r.also) > 0 {
-		text += "; also used by " + strings.Join(r.also, ", ")
-	}
-	return text
-}
-
-func (o *rotateOptions) run(ctx context.Context, names []string) error {
-	wish, err := o.wish()
-	if err != nil {
-		return err
-	}
-	list, problems, err := o.choose(ctx, names)
-	if err != nil {
-		return err
-	}
-	if o.dryRun {
-		return o.printPlan(ctx, list, wish)
-	}
-	if !o.yes {
-		if list, err = o.agree(ctx, list); err != nil {
-			return err
-		}
-	}
-	if o.all {
-		if err := o.finishDue(ctx); err != nil {
-			return err
-		}
-		return o.many(ctx, list, problems, wish)
-	}
-	if len(list) == 1 {
-		return o.one(ctx, list[0], wish)
-	}
-	return o.many(ctx, list, problems, wish)
-}
-
-// agree asks about each credential.
-func (o *rotateOptions) agree(ctx context.Context, list []*rotation) (agreed []*rotation, err error) {
-	for _, r := range list {
-		when := "at once"
-		if o.grace > 0 {
-			when = "after " + o.grace.String()
-		}
-		yes, err := o.ask(ctx, fmt.Sprintf("Renew the credential of %s (%s)? The old one is removed %s.", r.conn.Name, r.describe(o.Clock.Now()), when))
-		if err != nil {
-			return nil, err
-		}
-		if yes {
-			agreed = append(agreed, r)
-		}
-	}
-	if len(agreed) == 0 && len(list) > 0 {
-		return nil, refuse("nothing was changed, as you said")
-	}
-	return agreed, nil
-}
-
-// facts are what advice needs to know of a connection.
-func (o *rotateOptions) facts(c connections.Connection) advice.Facts {
-	return verify.FactsOf(c, o.cloudOf(c), o.Clock.Now())
-}
-
-// as does something for a connection's application: as the administrator whose sign-in
-// the flags say, else as the application itself. Where that cannot, and somebody can be
-// asked, an administrator signs in after all.
-func (o *rotateOptions) as(ctx context.Context, c connections.Connection, do func(*registration.Admin) error) error {
-	var admin *registration.Admin
-	if o.signInGiven(o.signIn) {
-		var err error
-		if admin, err = o.administrator(ctx, c, false); err != nil {
-			return err
-		}
-	}
-	err := do(admin)
-	var proof *advice.OwnProofError
-	if admin != nil || !errors.As(err, &proof) || !o.canAsk() {
-		return err
-	}
-	o.errorf("\n%s\n\n", renderAdvice(advice.For(proof, o.facts(c)), "  "))
-	if admin, err = o.administrator(ctx, c, true); err != nil {
-		return err
-	}
-	return do(admin)
-}
-
-// administrator signs an administrator in, once for each tenant.
-func (o *rotateOptions) administrator(ctx context.Context, c connections.Connection, ask bool) (*registration.Admin, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if admin := o.admins[tenantKey(c)]; admin != nil {
-		return admin, nil
-	}
-	if ask {
-		yes, err := o.ask(ctx, "Sign in as an administrator now?")
-		if err != nil {
-			return nil, err
-		}
-		if !yes {
-			return nil, refuse("nothing was changed, as you said")
-		}
-	}
-	o.signIn.command = func() string { return "rotate " + c.Name }
-	ctx, cancel := context.WithTimeout(ctx, signInLimit)
-	defer cancel()
-	admin, err := o.app.signIn(ctx, o.signIn, map[string]string{"cloud": c.Cloud, "tenant_id": c.Tenant.ID})
+// rotations lists the rotations that broke off, or whose old credential waits for its
+// removal, oldest first.
+func (a *app) rotations(ctx context.Context) ([]registration.Rotation, error) {
+	env, err := a.wizardEnv()
 	if err != nil {
 		return nil, err
 	}
-	o.admins[tenantKey(c)] = &admin
-	return &admin, nil
-}
-
-// env is the world in which a credential is rotated.
-func (o *rotateOptions) env() (*wizard.Env, error) {
-	env, err := o.wizardEnv()
-	if err == nil {
-		env.Consistency = o.replicas
-	}
-	return env, err
+	return env.Rotations(ctx)
 }

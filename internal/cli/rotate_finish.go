@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,222 +11,223 @@ import (
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/registration"
-	"github.com/c2conn/c2conn/wizard"
 )
 
-// finishedJSON is the answer of rotate --finish and --abandon.
-type finishedJSON struct {
-	Finished  []registration.Rotation `json:"finished"`
-	Abandoned []registration.Rotation `json:"abandoned,omitempty"`
-	Waiting   []registration.Rotation `json:"waiting"` // their time has not come
-	Notes     []string                `json:"notes,omitempty"`
-	Problems  []problemJSON           `json:"problems,omitempty"`
+// endedJSON is the answer of rotate --finish and --abandon.
+type endedJSON struct {
+	Ended   []registration.Rotation `json:"ended"`
+	Waiting []registration.Rotation `json:"waiting"` // not due yet, or broken off
+	Failed  []endFailedJSON         `json:"failed,omitempty"`
 }
 
-// pending lists the rotations about the named connections, all for none, and says what
-// is wrong with journals that cannot be read.
-func (o *rotateOptions) pending(ctx context.Context, names []string) (list []registration.Rotation, problems []problemJSON, err error) {
-	env, err := o.env()
-	if err != nil {
-		return nil, nil, err
-	}
-	all, err := env.Rotations(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, r := range all {
-		if r.Err != nil {
-			problems = append(problems, problemJSON{r.Path, clean(r.Err.Error())})
-			o.errorf("✗ %s: %s\n", r.Path, clean(r.Err.Error()))
-			continue
-		}
-		if len(names) == 0 || slices.ContainsFunc(names, func(n string) bool { return o.about(ctx, r, n) }) {
-			list = append(list, r)
-		}
-	}
-	return list, problems, nil
+type endFailedJSON struct {
+	Rotation registration.Rotation `json:"rotation"`
+	Error    *advice.Advice        `json:"error"`
 }
 
-// about tells whether a rotation is about the connection of that name or id.
-func (o *rotateOptions) about(ctx context.Context, r registration.Rotation, name string) bool {
-	if slices.ContainsFunc(r.Connections, func(n string) bool { return strings.EqualFold(n, name) }) {
-		return true
-	}
-	c, err := o.connection(ctx, name)
-	return err == nil && r.Uses(c)
-}
-
-// subject is a saved connection that a rotation is about, for messages and sign-ins.
-func (o *rotateOptions) subject(ctx context.Context, r registration.Rotation) connections.Connection {
-	for _, name := range r.Connections {
-		if c, err := o.connection(ctx, name); err == nil {
-			return c
-		}
-	}
-	return connections.Connection{Name: strings.Join(r.Connections, ", "), Cloud: r.Cloud, Tenant: r.Tenant, Registration: connections.Registration{ClientID: r.ClientID}}
-}
-
-// finishOne removes the old credential of one rotation.
-func (o *rotateOptions) finishOne(ctx context.Context, r registration.Rotation) (out *wizard.Rotated, err error) {
-	env, err := o.env()
-	if err != nil {
-		return nil, err
-	}
-	c := o.subject(ctx, r)
-	err = o.as(ctx, c, func(admin *registration.Admin) error {
-		out, err = env.FinishRotation(ctx, r, admin, o.now, o.progressLines())
-		return err
-	})
-	if err != nil {
-		return nil, &adviceError{err: &beforeChecks{err}, facts: o.facts(c)}
-	}
-	return out, nil
-}
-
-// finishDue removes what is due before new rotations begin. What fails is said and
-// hinders nothing.
-func (o *rotateOptions) finishDue(ctx context.Context) error {
-	list, _, err := o.pending(ctx, nil)
+// end finishes or abandons rotations.
+func (o *rotateOptions) end(ctx context.Context, names []string) error {
+	o.named = names
+	list, err := o.rotations(ctx)
 	if err != nil {
 		return err
 	}
-	for _, r := range list {
-		if r.State != registration.RotationWaiting || o.Clock.Now().Before(r.Due) {
-			continue
+	todo, waiting, err := o.toEnd(ctx, list, names)
+	if err != nil {
+		return err
+	}
+	doc := endedJSON{Ended: []registration.Rotation{}, Waiting: waiting}
+	if o.dryRun || len(todo) == 0 {
+		if o.dryRun {
+			doc.Ended = append(doc.Ended, todo...)
 		}
-		o.errorf("Removing the old credential of %s:\n", strings.Join(r.Connections, ", "))
-		if _, err := o.finishOne(ctx, r); err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			o.errorf("  ✗ %s\n", renderAdvice(o.adviceOf(err), "      "))
+		return o.printEnded(doc)
+	}
+	if o.canAsk() && !o.yes {
+		for _, r := range todo {
+			o.errorf("%s\n", o.endText(r))
 		}
+		ok, err := o.ask(ctx, "Do that?")
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return refuse("nothing was changed, as you said")
+		}
+	}
+	w, err := o.newRotator(nil)
+	if err != nil {
+		return err
+	}
+	results, err := w.endEach(ctx, todo, &doc)
+	switch {
+	case err != nil:
+		return err
+	case len(todo) == 1 && len(results) == 1:
+		return results[0].err
+	}
+	if err := o.printEnded(doc); err != nil {
+		return err
+	}
+	if class := together(results, false); class != advice.ClassNone {
+		return &verdict{class: class}
 	}
 	return nil
 }
 
-func (o *rotateOptions) runFinish(ctx context.Context, names []string) error {
-	list, problems, err := o.pending(ctx, names)
-	if err != nil {
-		return err
+// endEach ends rotations one after the other; one that fails does not stop the others.
+// The error is that of Ctrl-C.
+func (w *rotator) endEach(ctx context.Context, todo []registration.Rotation, doc *endedJSON) (failures []verified, stopped error) {
+	for _, r := range todo {
+		err := w.endOne(ctx, r)
+		switch {
+		case errors.Is(ctx.Err(), context.Canceled) || err != nil && isCancelled(err):
+			return failures, &stoppedError{err: cmp.Or(err, ctx.Err()), state: fmt.Sprintf("%d of %s ended; the same command goes on with the others.", len(doc.Ended), plural(len(todo), "rotation", "rotations"))}
+		case err == nil:
+			doc.Ended = append(doc.Ended, r)
+			continue
+		}
+		failures = append(failures, verified{err: err})
+		doc.Failed = append(doc.Failed, endFailedJSON{r, w.dated(w.adviceOf(err))})
+		if len(todo) > 1 || w.all {
+			w.errorf("  ✗ %s: %s\n", strings.Join(r.Connections, ", "), renderAdvice(w.adviceOf(err), "      "))
+		}
 	}
-	doc := finishedJSON{Finished: []registration.Rotation{}, Waiting: []registration.Rotation{}, Problems: problems}
-	var failed error
+	return failures, nil
+}
+
+// finishDue removes the old credentials of earlier rotations that are due, so that one
+// timer with --all is enough.
+func (w *rotator) finishDue(ctx context.Context, items []*rotateItem) (doc *endedJSON, failures []verified, stopped error) {
+	list, err := w.rotations(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var due []registration.Rotation
+	for _, r := range list {
+		begun := slices.ContainsFunc(items, func(i *rotateItem) bool { return i.rotated != nil && i.rotated.Run == r.Run })
+		if r.Err == nil && switched(r) && !r.Due.After(w.Clock.Now()) && !begun {
+			due = append(due, r)
+		}
+	}
+	if len(due) == 0 {
+		return nil, nil, nil
+	}
+	doc = &endedJSON{Ended: []registration.Rotation{}, Waiting: []registration.Rotation{}}
+	failures, stopped = w.endEach(ctx, due, doc)
+	for _, r := range doc.Ended {
+		w.errorf("  ✓ %s: the old credential of an earlier rotation is removed\n", strings.Join(r.Connections, ", "))
+	}
+	return doc, failures, stopped
+}
+
+// toEnd sorts out which rotations are to be ended, and which wait.
+func (o *rotateOptions) toEnd(ctx context.Context, list []registration.Rotation, names []string) (todo, waiting []registration.Rotation, err error) {
+	waiting = []registration.Rotation{}
+	wanted := map[string]bool{}
+	for _, name := range names {
+		found := false
+		for _, r := range list {
+			if r.Err == nil && o.about(ctx, r, name) {
+				found, wanted[r.Run] = true, true
+			}
+		}
+		if !found { // it is as it was to be
+			if _, err := o.connection(ctx, name); err != nil {
+				return nil, nil, err
+			}
+			o.errorf("No rotation of %s is under way, and no old credential waits for its removal.\n", clean(name))
+		}
+	}
 	for _, r := range list {
 		switch {
-		case r.State == registration.RotationBegun:
-			o.errorf("The rotation of %s broke off before it was switched; it goes on with: c2conn rotate %s\n", strings.Join(r.Connections, ", "), r.Connections[0])
-			continue
-		case !o.now && o.Clock.Now().Before(r.Due):
-			if len(names) > 0 {
-				return &adviceError{err: &advice.RotationPendingError{Connection: o.subject(ctx, r).Name, Due: r.Due}, facts: o.facts(o.subject(ctx, r))}
-			}
-			doc.Waiting = append(doc.Waiting, r)
-			continue
-		case o.dryRun:
-			doc.Finished = append(doc.Finished, r)
-			continue
+		case r.Err != nil:
+			o.errorf("✗ %s\n", o.waitingText(r))
+		case len(names) > 0 && !wanted[r.Run]:
+		case o.abandon && switched(r):
+			return nil, nil, &advice.RotationSwitchedError{Connection: firstOf(r.Connections...), Finishable: true}
+		case o.abandon, switched(r) && (o.now || !r.Due.After(o.Clock.Now())):
+			todo = append(todo, r)
+		case !switched(r) && len(names) > 0:
+			return nil, nil, refuse("%s", o.waitingText(r))
+		default:
+			waiting = append(waiting, r)
 		}
-		if !o.yes {
-			yes, err := o.ask(ctx, fmt.Sprintf("Remove the old credential of %s from the application %s?", strings.Join(r.Connections, ", "), clean(r.AppName)))
-			if err != nil {
-				return err
-			}
-			if !yes {
-				doc.Waiting = append(doc.Waiting, r)
-				continue
-			}
-		}
-		out, err := o.finishOne(ctx, r)
-		if err != nil {
-			if ctx.Err() != nil || len(list) == 1 {
-				return err
-			}
-			o.errorf("  ✗ %s: %s\n", strings.Join(r.Connections, ", "), renderAdvice(o.adviceOf(err), "      "))
-			failed = errors.Join(failed, err)
-			continue
-		}
-		for _, n := range out.Notes {
-			o.errorf("\n%s\n", wrap(clean(n), 96, ""))
-		}
-		doc.Finished, doc.Notes = append(doc.Finished, r), append(doc.Notes, out.Notes...)
 	}
-	err = o.print(printable{value: doc, name: strings.Join(namesOf(doc.Finished), "\n"), table: func() string { return o.finishedText(doc) }})
-	if err == nil && (failed != nil || len(problems) > 0) {
-		err = &verdict{class: advice.ClassOther}
-	}
-	return err
+	return todo, waiting, nil
 }
 
-func namesOf(list []registration.Rotation) (names []string) {
-	for _, r := range list {
+func switched(r registration.Rotation) bool { return r.State == registration.RotationWaiting }
+
+// about tells whether a rotation is about the connection of a name; also about one that
+// was renamed or deleted since.
+func (o *rotateOptions) about(ctx context.Context, r registration.Rotation, name string) bool {
+	if store, err := o.store(); err == nil {
+		if c, err := store.Get(ctx, name); err == nil {
+			return r.Uses(c)
+		}
+	}
+	return slices.ContainsFunc(r.Connections, func(n string) bool { return strings.EqualFold(n, name) })
+}
+
+// endOne finishes or abandons one rotation.
+func (w *rotator) endOne(ctx context.Context, r registration.Rotation) error {
+	c := connections.Connection{Name: firstOf(r.Connections...), Location: connections.Online, Cloud: r.Cloud, Tenant: r.Tenant}
+	c.Registration.ClientID, c.Registration.AppName = r.ClientID, r.AppName
+	err := w.asWhoMay(ctx, c, func(admin *registration.Admin) error {
+		if w.abandon {
+			return w.env.AbandonRotation(ctx, r, admin)
+		}
+		done, err := w.env.FinishRotation(ctx, r, admin, true, w.progressLines())
+		if done != nil {
+			for _, note := range done.Notes {
+				w.errorf("  ! %s\n", wrap(clean(note), 92, "    "))
+			}
+		}
+		return err
+	})
+	if err == nil || errors.Is(ctx.Err(), context.Canceled) {
+		return err
+	}
+	return w.explained(c, err)
+}
+
+func (o *rotateOptions) endText(r registration.Rotation) string {
+	who := strings.Join(r.Connections, ", ")
+	if o.abandon {
+		return fmt.Sprintf("%s: the new credential is taken back; the old one stays in force.", who)
+	}
+	return fmt.Sprintf("%s: the old credential is removed from the application; copies of it do not work any more.", who)
+}
+
+func (o *rotateOptions) printEnded(doc endedJSON) error {
+	var names []string
+	for _, r := range doc.Ended {
 		names = append(names, r.Connections...)
 	}
-	return names
-}
-
-func (o *rotateOptions) finishedText(doc finishedJSON) string {
-	var b strings.Builder
-	verb := "Removed"
-	if o.dryRun {
-		verb = "Would remove"
-	}
-	for _, r := range doc.Finished {
-		fmt.Fprintf(&b, "%s the old credential of %s.\n", verb, strings.Join(r.Connections, ", "))
-	}
-	for _, r := range doc.Waiting {
-		fmt.Fprintf(&b, "%s: the old credential stays until %s UTC.\n", strings.Join(r.Connections, ", "), r.Due.UTC().Format("2006-01-02 15:04"))
-	}
-	if b.Len() == 0 {
-		b.WriteString("No old credential waits for its removal.\n")
-	}
-	return b.String()
-}
-
-func (o *rotateOptions) runAbandon(ctx context.Context, name string) error {
-	list, _, err := o.pending(ctx, []string{name})
-	if err != nil {
-		return err
-	}
-	doc := finishedJSON{Finished: []registration.Rotation{}, Waiting: []registration.Rotation{}}
-	env, err := o.env()
-	if err != nil {
-		return err
-	}
-	for _, r := range list {
-		c := o.subject(ctx, r)
-		if r.State == registration.RotationWaiting {
-			return &adviceError{err: &advice.RotationSwitchedError{Connection: c.Name, Finishable: true}, facts: o.facts(c)}
-		}
-		if !o.yes && !o.dryRun {
-			yes, err := o.ask(ctx, fmt.Sprintf("Take back the rotation of %s that broke off? The connection keeps the credential that it has.", c.Name))
-			if err != nil {
-				return err
-			}
-			if !yes {
-				return refuse("nothing was changed, as you said")
+	return o.print(printable{value: doc, name: strings.Join(names, "\n"), table: func() string {
+		var b strings.Builder
+		for _, r := range doc.Ended {
+			who := strings.Join(r.Connections, ", ")
+			switch {
+			case o.dryRun:
+				b.WriteString(o.endText(r) + "\n")
+			case o.abandon:
+				fmt.Fprintf(&b, "%s  taken back; the old credential is in force.\n", who)
+			default:
+				fmt.Fprintf(&b, "%s  the old credential is removed.\n", who)
 			}
 		}
-		if !o.dryRun {
-			err := o.as(ctx, c, func(admin *registration.Admin) error { return env.AbandonRotation(ctx, r, admin) })
-			if err != nil {
-				return &adviceError{err: &beforeChecks{err}, facts: o.facts(c)}
+		for _, r := range doc.Waiting {
+			text := o.waitingText(r)
+			if switched(r) {
+				text += "; at once with --now"
 			}
+			b.WriteString(text + "\n")
 		}
-		doc.Abandoned = append(doc.Abandoned, r)
-	}
-	if len(doc.Abandoned) == 0 {
-		if _, err := o.connection(ctx, name); err != nil {
-			return err
+		if b.Len() == 0 && len(o.named) == 0 {
+			return "No old credential waits for its removal.\n"
 		}
-	}
-	return o.print(printable{value: doc, name: strings.Join(namesOf(doc.Abandoned), "\n"), table: func() string {
-		if len(doc.Abandoned) == 0 {
-			return "No rotation of " + name + " is unfinished.\n"
-		}
-		if o.dryRun {
-			return "Would take back the rotation of " + name + ".\n"
-		}
-		return "Took back the rotation of " + name + "; the connection is as before.\n"
+		return b.String()
 	}})
 }

@@ -11,203 +11,315 @@ import (
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/certs"
 	"github.com/c2conn/c2conn/internal/task"
+	"github.com/c2conn/c2conn/internal/verify"
 	"github.com/c2conn/c2conn/registration"
 	"github.com/c2conn/c2conn/wizard"
 )
 
-// rotatedJSON is the answer of rotate NAME: the connection with its new credential, the
-// checks made with it, and what was done.
-type rotatedJSON struct {
-	answerJSON
-	Rotation *rotationJSON  `json:"rotation"`
-	Error    *advice.Advice `json:"error,omitempty"` // of one among several
-}
+// rotateParallel is how many tenants are worked in at the same time.
+const rotateParallel = 8
 
-// rotationJSON says how far a rotation is.
-type rotationJSON struct {
-	Run      string    `json:"run"`
-	State    string    `json:"state"` // done, waiting for the old one's removal, or begun
-	Switched []string  `json:"switched"`
-	OwnProof bool      `json:"own_proof"`
-	Account  string    `json:"account,omitempty"`
-	Due      time.Time `json:"due,omitzero"`
-}
-
-type rotateManyJSON struct {
-	Connections []rotatedJSON `json:"connections"`
-	Problems    []problemJSON `json:"problems,omitempty"`
-}
-
-func (o *rotateOptions) rotatedJSON(c connections.Connection, out *wizard.Rotated) rotatedJSON {
-	doc := rotatedJSON{answerJSON: answerJSON{Connection: c, Saved: true, Checks: []checkJSON{}}}
-	if out != nil {
-		doc.Connection, doc.Verified, doc.Notes = out.Connection, out.Connection.Verification.State == connections.StateVerified, out.Notes
-		doc.Checks, doc.Steps = o.checksJSON(out.Report.Results), o.checksJSON(out.Results)
-		doc.Rotation = &rotationJSON{Run: out.Run, State: out.State, Switched: out.Switched, OwnProof: out.Itself, Account: out.Account, Due: out.Due}
-	}
-	return doc
-}
-
-// rotate rotates one credential.
-func (o *rotateOptions) rotate(ctx context.Context, r *rotation, wish wizard.RotateOptions, listen func(task.Event)) error {
-	env, err := o.env()
+// run renews the credentials of the named connections, or of all.
+func (o *rotateOptions) run(ctx context.Context, names []string) error {
+	items, problems, err := o.items(ctx, names)
 	if err != nil {
 		return err
 	}
-	return o.as(ctx, r.conn, func(admin *registration.Admin) error {
-		wish.Admin = admin
-		out, err := env.Rotate(ctx, r.conn, wish, listen)
-		if out != nil {
-			r.out = out
+	own, err := o.own()
+	if err != nil {
+		return &usageError{err: fmt.Errorf("--cert-file: %w", err), command: "c2conn rotate"}
+	}
+	if o.dryRun {
+		return o.printPlan(items, problems)
+	}
+	if len(items) > 0 && o.canAsk() && !o.yes {
+		o.errorf("%s\n", o.planText(items))
+		ok, err := o.ask(ctx, "Renew "+plural(len(items), "credential", "credentials")+" in this way?")
+		if err != nil {
+			return err
 		}
+		if !ok {
+			return refuse("nothing was changed, as you said")
+		}
+	}
+	w, err := o.newRotator(own)
+	if err != nil {
 		return err
+	}
+	if len(items) == 1 && !o.all {
+		return o.sayOne(ctx, w, items[0])
+	}
+	return o.sayMany(ctx, w, items, problems)
+}
+
+// rotator renews one credential after the other; what they share is opened once.
+type rotator struct {
+	*rotateOptions
+	env     *wizard.Env
+	valid   certs.Validity
+	own     *certs.Identity
+	byAdmin bool // flags for signing in were given
+
+	mu     sync.Mutex // one person signs in at a time
+	admins map[string]signedAdmin
+}
+
+type signedAdmin struct {
+	admin *registration.Admin
+	err   error
+}
+
+func (o *rotateOptions) newRotator(own *certs.Identity) (*rotator, error) {
+	env, err := o.wizardEnv()
+	if err != nil {
+		return nil, err
+	}
+	env.Consistency = o.consistency
+	valid, err := o.valid()
+	if err != nil {
+		return nil, err
+	}
+	w := &rotator{rotateOptions: o, env: env, valid: valid, own: own, admins: map[string]signedAdmin{}}
+	for _, f := range o.signIn.flow.Fields() {
+		for _, name := range append(f.Flags(), "--"+f.FlagName()) {
+			if _, given := o.signIn.flag(name[2:]); given && f.Key != "cloud" && f.Key != "tenant_id" {
+				w.byAdmin = true
+			}
+		}
+	}
+	return w, nil
+}
+
+// asWhoMay does something as the application itself, and where that cannot be, as an
+// administrator who signs in to its tenant; told says why.
+func (w *rotator) asWhoMay(ctx context.Context, c connections.Connection, do func(*registration.Admin) error) error {
+	var needs *advice.OwnProofError
+	if !w.byAdmin {
+		err := do(nil)
+		if !errors.As(err, &needs) {
+			return err
+		}
+		if w.canAsk() && !w.yes {
+			w.errorf("\n%s: %s\n", c.Name, renderAdvice(w.adviceOf(err), "  "))
+			ok, asked := w.ask(ctx, "Sign in as an administrator now?")
+			if asked != nil {
+				return asked
+			}
+			if !ok {
+				return err
+			}
+		}
+	}
+	admin, err := w.administratorFor(ctx, c)
+	var unanswered *wizard.ProblemsError
+	switch {
+	case needs != nil && errors.As(err, &unanswered) && !slices.ContainsFunc(unanswered.Problems, func(p wizard.Problem) bool { return !p.Missing }):
+		return needs // nobody can be asked; its advice names the flags
+	case err != nil:
+		return err
+	}
+	return do(admin)
+}
+
+// administratorFor signs an administrator in to the tenant of a connection, once for all
+// connections of the tenant.
+func (w *rotator) administratorFor(ctx context.Context, c connections.Connection) (*registration.Admin, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if known, ok := w.admins[tenantKey(c)]; ok {
+		return known.admin, known.err
+	}
+	admin, err := w.administrator(ctx, w.signIn, w.cloudOf(c), c.Tenant.ID)
+	w.admins[tenantKey(c)] = signedAdmin{&admin, err}
+	return &admin, err
+}
+
+// one renews one credential; the outcome is in the item.
+func (w *rotator) one(ctx context.Context, i *rotateItem, listen func(task.Event)) {
+	i.err = w.asWhoMay(ctx, i.conn, func(admin *registration.Admin) (err error) {
+		// It may be switched already, when only the removal takes an administrator.
+		if i.conn, err = w.env.Store.Get(ctx, i.conn.ID); err != nil {
+			return err
+		}
+		i.rotated, err = w.env.Rotate(ctx, i.conn, wizard.RotateOptions{Admin: admin, Grace: time.Duration(w.grace), Valid: w.valid, Own: w.own}, listen)
+		return errors.Join(err, w.reread(ctx, i))
 	})
-}
-
-func (o *rotateOptions) one(ctx context.Context, r *rotation, wish wizard.RotateOptions) error {
-	err := o.rotate(ctx, r, wish, o.progressLines())
-	if err != nil {
-		return o.broken(ctx, r, err)
+	if i.err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+		i.err = w.explained(i.conn, i.err)
 	}
-	o.sayRotated(r)
-	return o.print(printable{value: o.rotatedJSON(r.conn, r.out), name: r.out.Connection.Name, table: func() string { return o.rotatedLine(r) + "\n" }})
+	i.ended = i.err == nil || !errors.Is(ctx.Err(), context.Canceled)
 }
 
-// broken says what a rotation that failed leaves behind.
-func (o *rotateOptions) broken(ctx context.Context, r *rotation, err error) error {
-	if ctx.Err() != nil || isCancelled(err) {
-		state := "Nothing was changed."
-		switch {
-		case r.out != nil && r.out.State == registration.RotationWaiting:
-			state = "The connection uses the new credential; the old one is still in the application: c2conn rotate " + r.conn.Name + " --finish"
-		case r.out != nil:
-			state = "The connection is as before. The same command goes on; c2conn rotate " + r.conn.Name + " --abandon takes back what was begun."
+// reread reads the connections as the rotation has left them.
+func (w *rotator) reread(ctx context.Context, i *rotateItem) error {
+	i.switched = nil
+	if i.rotated == nil {
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	for _, name := range i.rotated.Switched {
+		c, err := w.env.Store.Get(ctx, name)
+		if isNotFound(err) {
+			continue // deleted meanwhile
 		}
-		return &stoppedError{err: err, state: state}
+		if err != nil {
+			return err
+		}
+		if c.ID == i.conn.ID {
+			i.conn = c
+		}
+		i.switched = append(i.switched, c)
 	}
-	if r.out != nil && r.out.State == registration.RotationBegun {
-		o.errorf("\nThe connection is as before. The same command goes on; c2conn rotate %s --abandon takes back what was begun.\n", r.conn.Name)
-	}
-	return &adviceError{err: &beforeChecks{err}, facts: o.facts(r.conn)}
+	return nil
 }
 
-func (o *rotateOptions) rotatedLine(r *rotation) string {
-	c := r.out.Connection.Credential
-	text := fmt.Sprintf("%s  new client secret", r.out.Connection.Name)
-	if c.Type == connections.TypeCertificate {
-		text = fmt.Sprintf("%s  new certificate %s", r.out.Connection.Name, c.Thumbprint)
+// explained gives an error what is known of its connection.
+func (o *rotateOptions) explained(c connections.Connection, err error) error {
+	var with *adviceError
+	var refused *refusal
+	switch {
+	case errors.As(err, &with), errors.As(err, &refused):
+		return err
+	case c.Location != connections.Online || c.Registration.ClientID == "":
+		return refuse("%s has no application in Entra ID, so there is no credential to renew", c.Name)
 	}
-	if !c.NotAfter.IsZero() {
-		text += ", until " + c.NotAfter.UTC().Format(time.DateOnly)
-	}
-	if r.out.State == registration.RotationWaiting {
-		return text + "; the old one goes after " + r.out.Due.UTC().Format("2006-01-02 15:04") + " UTC"
-	}
-	return text + "; the old one is removed"
+	return &adviceError{err: &beforeChecks{err}, facts: verify.FactsOf(c, o.cloudOf(c), o.Clock.Now())}
 }
 
-// sayRotated says what somebody should know besides.
-func (o *rotateOptions) sayRotated(r *rotation) {
-	if len(r.out.Switched) > 1 {
-		o.errorf("\nSwitched together, as they used the same credential: %s\n", strings.Join(r.out.Switched, ", "))
+// sayOne renews one credential and prints the outcome.
+func (o *rotateOptions) sayOne(ctx context.Context, w *rotator, i *rotateItem) error {
+	w.one(ctx, i, o.progressLines())
+	if i.err != nil {
+		state := o.leaves(ctx, i.conn)
+		if errors.Is(ctx.Err(), context.Canceled) || isCancelled(i.err) {
+			return &stoppedError{err: i.err, state: state}
+		}
+		if i.rotated != nil { // the error itself is told by whoever exits
+			o.adviceLines(slices.DeleteFunc(slices.Clone(i.rotated.Results), func(r task.Result) bool { return errors.Is(i.err, r.Err) }))
+		}
+		o.errorf("\n%s\n", state)
+		return i.err
 	}
-	for _, n := range r.out.Notes {
-		o.errorf("\n%s\n", wrap(clean(n), 96, ""))
-	}
-	if r.out.State == registration.RotationWaiting {
-		o.errorf("\nThe old credential still works, for programs that have a copy. When it is due: c2conn rotate --finish\n")
-	}
-}
-
-// rotatedAtOnce is how many credentials are rotated at the same time; in one tenant one
-// write is under way at a time all the same.
-const rotatedAtOnce = 4
-
-func (o *rotateOptions) many(ctx context.Context, list []*rotation, problems []problemJSON, wish wizard.RotateOptions) error {
-	// What they share is opened before they start, and used by all.
-	if _, err := o.env(); err != nil {
+	o.adviceLines(append(slices.Clone(i.rotated.Results), i.rotated.Report.Results...))
+	if err := o.print(printable{value: o.rotatedJSON(i), name: i.conn.Name, table: func() string { return o.rotatedText(i) + "\n" }}); err != nil {
 		return err
 	}
-	slots := make(chan struct{}, rotatedAtOnce)
+	for _, note := range i.rotated.Notes {
+		o.errorf("  ! %s\n", wrap(clean(note), 92, "    "))
+	}
+	if class := i.verified().class(); class != advice.ClassNone {
+		return &verdict{class: class}
+	}
+	return nil
+}
+
+// sayMany renews many credentials, the tenants side by side and one of each at a time,
+// and prints what has become of them.
+func (o *rotateOptions) sayMany(ctx context.Context, w *rotator, items []*rotateItem, problems []problemJSON) error {
+	list := make([]connections.Connection, len(items))
+	for n, i := range items {
+		list[n] = i.conn
+	}
+	turns := newTurns(list, 1)
 	var wg sync.WaitGroup
-	for _, group := range byApplication(list) {
-		slots <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
+	for range min(rotateParallel, len(items)) {
 		wg.Go(func() {
-			defer func() { <-slots }()
-			for _, r := range group {
-				o.oneOfMany(ctx, r, wish)
+			for n, ok := turns.next(); ok; n, ok = turns.next() {
+				i := items[n]
+				w.one(ctx, i, func(e task.Event) {
+					if e.Kind == task.Progress && len(items) <= fewLines {
+						o.errorf("  … %s, %s: %s\n", i.conn.Name, e.Title, clean(e.Text))
+					}
+				})
+				turns.done(n)
+				if errors.Is(ctx.Err(), context.Canceled) {
+					turns.stop()
+					continue
+				}
+				o.errorf("%s\n", o.rotatedLine(ctx, i))
 			}
 		})
 	}
 	wg.Wait()
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return &stoppedError{err: ctx.Err(), state: "What is printed above with ✓ is done. The same command goes on with the others; each connection works."}
+		return &stoppedError{err: ctx.Err(), state: o.leavesMany(ctx, items)}
 	}
-	doc := rotateManyJSON{Connections: []rotatedJSON{}, Problems: problems}
+	doc := rotationsJSON{Rotations: []any{}, Problems: problems}
 	var names []string
-	var class advice.Class
-	for _, r := range list {
-		one := o.rotatedJSON(r.conn, r.out)
-		if r.err != nil {
-			one.Error = o.dated(o.adviceOf(&adviceError{err: r.err, facts: o.facts(r.conn)}))
-			class = joined(class, advice.ClassOf(r.err))
-		} else {
-			names = append(names, r.conn.Name)
+	var results []verified
+	for _, i := range items {
+		doc.Rotations = append(doc.Rotations, o.rotatedJSON(i))
+		results = append(results, i.verified())
+		if i.err == nil {
+			names = append(names, i.names()...)
 		}
-		doc.Connections = append(doc.Connections, one)
+	}
+	if o.all {
+		finished, failures, err := w.finishDue(ctx, items)
+		if err != nil {
+			return err
+		}
+		doc.Finished, results = finished, append(results, failures...)
+	}
+	err := o.print(printable{value: doc, name: strings.Join(names, "\n"), table: func() string { return o.rotatedTable(items) }})
+	if err != nil {
+		return err
 	}
 	for _, p := range problems {
 		o.errorf("✗ %s\n", p.Error)
-		class = joined(class, advice.ClassOther)
 	}
-	err := o.print(printable{value: doc, name: strings.Join(names, "\n"), table: func() string {
-		if len(list) == 0 {
-			return "No credential is to be rotated.\n"
-		}
-		return fmt.Sprintf("%d of %s rotated.\n", len(names), plural(len(list), "credential", "credentials"))
-	}})
-	if err == nil && class != advice.ClassNone {
-		err = &verdict{class: class}
+	if class := together(results, len(problems) > 0); class != advice.ClassNone {
+		return &verdict{class: class}
 	}
-	return err
+	return nil
 }
 
-// joined is the exit code for several failures: the one class that all share, else "an
-// error".
-func joined(a, b advice.Class) advice.Class {
-	if a == advice.ClassNone || a == b {
-		return b
+// verified is the outcome as that of a verification, for the exit code. A connection
+// that was verified by the run which broke off is as that one left it.
+func (i *rotateItem) verified() verified {
+	v := verified{conn: i.conn, err: i.err}
+	if i.rotated == nil {
+		return v
 	}
-	return advice.ClassOther
+	v.report = i.rotated.Report
+	if len(v.report.Results) == 0 && v.report.Err == nil {
+		v.report.State = connections.StateVerified
+	}
+	return v
 }
 
-// oneOfMany rotates one credential among others, a line as it ends.
-func (o *rotateOptions) oneOfMany(ctx context.Context, r *rotation, wish wizard.RotateOptions) {
-	r.err = o.rotate(ctx, r, wish, func(e task.Event) {
-		if e.Kind == task.Progress && !e.Until.IsZero() {
-			o.errorf("  … %s, %s: %s\n", r.conn.Name, e.Title, clean(e.Text))
-		}
-	})
-	if r.err != nil {
-		o.errorf("  ✗ %s: %s\n", r.conn.Name, renderAdvice(o.adviceOf(&adviceError{err: r.err, facts: o.facts(r.conn)}), "      "))
-		return
+// leaves says in what state a rotation that did not end has left a connection, and
+// which command goes on.
+func (o *rotateOptions) leaves(ctx context.Context, c connections.Connection) string {
+	list, err := o.rotations(context.WithoutCancel(ctx))
+	if err != nil {
+		return fmt.Sprintf("%s works with the credential that is saved; whether a new one was left in the tenant cannot be told. To go on: %s", c.Name, rotateCommand(c.Name))
 	}
-	o.errorf("  ✓ %s\n", o.rotatedLine(r))
-}
-
-// byApplication gathers the credentials of each application: they are rotated one after
-// the other.
-func byApplication(list []*rotation) (groups [][]*rotation) {
 	for _, r := range list {
-		i := slices.IndexFunc(groups, func(g []*rotation) bool { return sameApplication(g[0].conn, r.conn) })
-		if i < 0 {
-			groups, i = append(groups, nil), len(groups)
+		if r.Err == nil && o.about(ctx, r, c.Name) {
+			return o.waitingText(r)
 		}
-		groups[i] = append(groups[i], r)
 	}
-	return groups
+	return fmt.Sprintf("%s was not changed, and nothing is left in the tenant.", c.Name)
+}
+
+func (o *rotateOptions) leavesMany(ctx context.Context, items []*rotateItem) string {
+	done := 0
+	var lines []string
+	for _, i := range items {
+		switch {
+		case i.ended && i.err == nil:
+			done++
+		case i.err != nil:
+			lines = append(lines, o.leaves(ctx, i.conn))
+		}
+	}
+	return strings.Join(append([]string{fmt.Sprintf("%d of %s were renewed; the same command goes on with the others.", done, plural(len(items), "credential", "credentials"))}, lines...), "\n  ")
+}
+
+// rotateCommand is a command about one connection, to be typed.
+func rotateCommand(name string, flags ...string) string {
+	return strings.Join(append(append([]string{"c2conn rotate"}, flags...), typed(name)), " ")
 }

@@ -52,12 +52,14 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sim":   startSim,
-			"fault": changeFault,
-			"code":  exitCode,
-			"calls": countCalls,
-			"apps":  countApps,
-			"admin": writeToken,
+			"sim":     startSim,
+			"fault":   changeFault,
+			"code":    exitCode,
+			"calls":   countCalls,
+			"apps":    countApps,
+			"keys":    countCredentials(false),
+			"secrets": countCredentials(true),
+			"admin":   writeToken,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -170,6 +172,35 @@ func countApps(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(json.Unmarshal(data, &d))
 	if n := d.named(args[1]); n != want {
 		ts.Fatalf("%d applications named %q (-1: one without its service principal), want %d", n, args[1], want)
+	}
+}
+
+// countCredentials wants that many certificates, or client secrets, of an application:
+// keys 1 'My app'.
+func countCredentials(secrets bool) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		want, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		data, err := world(ts).Dump()
+		ts.Check(err)
+		var d dump
+		ts.Check(json.Unmarshal(data, &d))
+		found := false
+		for _, a := range d.Applications {
+			if a.DisplayName != args[1] {
+				continue
+			}
+			n := len(a.Keys)
+			if secrets {
+				n = len(a.Secrets)
+			}
+			if found = true; n != want {
+				ts.Fatalf("%s has %d credentials, want %d", a.DisplayName, n, want)
+			}
+		}
+		if !found {
+			ts.Fatalf("there is no application %s", args[1])
+		}
 	}
 }
 

@@ -29,7 +29,9 @@ func newShow(a *app) *cobra.Command {
 			return a.print(printable{
 				value: a.savedAnswer(c),
 				name:  c.Name,
-				table: func() string { return connectionTable(c, a.Clock.Now()) },
+				table: func() string {
+					return connectionTable(c, a.Clock.Now(), []string{"Old credential", a.oldCredential(cmd.Context(), c)})
+				},
 			})
 		},
 	}

@@ -24,9 +24,10 @@ func (b *bench) registrationTrips() error {
 }
 
 // registrationProofs runs the tests that are too long for the race detector: 200
-// registrations with replication delays, and a kill at every point of one.
+// registrations with replication delays, and a kill at every point of one, and of a
+// rotation.
 func (b *bench) registrationProofs() error {
-	return b.proofs("^(TestReplication|TestKilledRegistering)$",
+	return b.proofs("^(TestReplication|TestKilledRegistering|TestKilledRotating|TestKilledWhileSaving)$",
 		"C2CONN_REPLICATION_RUNS="+cmp.Or(os.Getenv("C2CONN_REPLICATION_RUNS"), "200"), "C2CONN_KILL_STEP="+cmp.Or(os.Getenv("C2CONN_KILL_STEP"), "1"))
 }
 

@@ -4,8 +4,10 @@
 package fleet
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -80,14 +82,21 @@ const mostEntries = 20_000
 // Parse reads a file. Errors: *Error, with all problems there are.
 func Parse(path string, data []byte) (*File, error) {
 	r := reader{file: &File{}, kinds: kinds()}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
+	var doc, more yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	if err := dec.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
 		return nil, &Error{Path: path, Problems: []Problem{yamlProblem(err)}}
 	}
 	if doc.Kind != yaml.DocumentNode || doc.Content[0].Kind != yaml.MappingNode {
 		return nil, &Error{Path: path, Problems: []Problem{{Line: 1, Text: "this is no fleet file: it begins with \"fleet: NAME\" and lists \"connections:\""}}}
 	}
 	r.top(doc.Content[0])
+	// What follows a "---" would be passed over, and --prune would delete it.
+	if err := dec.Decode(&more); err == nil {
+		r.wrong(&more, "a file holds one fleet, and another document begins here; write all connections into one list")
+	} else if !errors.Is(err, io.EOF) {
+		r.problems = append(r.problems, yamlProblem(err))
+	}
 	if len(r.problems) > 0 {
 		slices.SortStableFunc(r.problems, func(a, b Problem) int { return a.Line - b.Line })
 		return nil, &Error{Path: path, Problems: r.problems}

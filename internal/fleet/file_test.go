@@ -57,6 +57,8 @@ func TestProblems(t *testing.T) {
 		"no YAML":          {"fleet: [", "no YAML"},
 		"no mapping":       {"- a", "no fleet file"},
 		"no name":          {"connections: []", "fleet: NAME"},
+		"two documents":    {good + "---\nfleet: others\nconnections: []\n", "f:19: a file holds one fleet"},
+		"half a document":  {good + "---\nfleet: [\n", "no YAML"},
 		"no list":          {"fleet: a", "connections:"},
 		"unknown":          {"fleet: a\nfoo: 1\nconnections: []", `f:2: "foo" is unknown`},
 		"twice":            {strings.Replace(good, "contoso-sites", "Contoso-Mail", 1), "f:12: the name \"Contoso-Mail\" stands in line 9 already"},
