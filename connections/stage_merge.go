@@ -35,6 +35,7 @@ var stagedFields = []stagedField{
 	part("registration.mode", false, func(c *Connection) *string { return &c.Registration.Mode }),
 	part("registration.client_id", false, func(c *Connection) *string { return &c.Registration.ClientID }),
 	part("registration.object_id", true, func(c *Connection) *string { return &c.Registration.ObjectID }),
+	part("registration.application_object_id", true, func(c *Connection) *string { return &c.Registration.ApplicationID }),
 	part("registration.app_name", true, func(c *Connection) *string { return &c.Registration.AppName }),
 	part("registration.catalogue", false, func(c *Connection) *string { return &c.Registration.Catalogue }),
 	part("registration.permissions", false, func(c *Connection) *string { return &c.Registration.Permissions }),

@@ -285,7 +285,7 @@ func (w *rotating) carry(ctx context.Context, listen func(task.Event)) (*Rotated
 		w.rotate.Check = func(context.Context, *connections.Connection, entra.Credential) task.Result {
 			return task.Result{Status: task.Skip, Finding: "not asked for"}
 		}
-		steps[4].Needs = []string{stepWorks}
+		steps[4].Needs, steps[4].After = []string{stepWorks}, []string{stepVerify} // skipped, yet it comes first
 	}
 	for i, run := range []func(context.Context) task.Result{w.doKey, w.doAdd, w.doWorks, w.doVerify, w.doSwitch, w.doRemove} {
 		steps[i].Run = func(ctx context.Context) task.Result { return w.told(steps[i].ID, run(ctx)) }
