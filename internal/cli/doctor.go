@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -146,6 +148,76 @@ func (a *app) doctorMore() []task.Task {
 		}},
 		{ID: "registrations", Title: "Unfinished registrations", Run: a.registrationsCheck},
 		{ID: "rotations", Title: "Unfinished rotations", Run: a.rotationsCheck},
+		{ID: "staged", Title: "Unsaved changes", Run: a.stagedCheck},
+		{ID: "handed-out", Title: "Leftovers of exec", Run: a.handedOutCheck},
+		{ID: "room", Title: "Room on disk", Run: func(context.Context) task.Result { return a.roomCheck() }},
+	}
+}
+
+// stagedCheck tells of changes that the dashboard keeps and nobody has saved.
+func (a *app) stagedCheck(ctx context.Context) task.Result {
+	store, err := a.store()
+	if err != nil {
+		return task.Result{Status: task.Fail, Finding: "cannot be told", Err: err, Advice: a.adviceOf(err)}
+	}
+	list, err := store.Staged(ctx)
+	switch {
+	case err != nil:
+		return task.Result{Status: task.Warn, Finding: "cannot be told", Err: err, Advice: a.adviceOf(err)}
+	case len(list) > 0:
+		return task.Result{Status: task.Warn, Finding: plural(len(list), "is staged", "are staged"), Advice: &advice.Advice{
+			What: "Changes made in the dashboard are not in force.", Why: "They were not saved with OK; they are kept until somebody decides.",
+			Next: []string{"Look at them, and save or discard:", "$ c2conn manage"}, Codes: []string{}}}
+	}
+	return task.Result{Status: task.Pass, Finding: "none"}
+}
+
+// handedOutCheck removes what exec had handed out to processes that are gone, as a
+// power cut leaves it: a private key in clear must not wait for the next exec.
+func (a *app) handedOutCheck(ctx context.Context) task.Result {
+	place, err := a.handoutPlace()
+	if err != nil {
+		return task.Result{Status: task.Fail, Finding: "cannot be told", Err: err, Advice: a.adviceOf(err)}
+	}
+	removed, err := place.Sweep(ctx)
+	switch {
+	case err != nil:
+		return task.Result{Status: task.Warn, Finding: "cannot be removed", Err: err, Advice: a.adviceOf(err)}
+	case removed > 0:
+		return task.Result{Status: task.Pass, Finding: plural(removed, "folder removed", "folders removed") + ", its command is gone"}
+	}
+	return task.Result{Status: task.Pass, Finding: "none"}
+}
+
+// littleRoom is when a disk is worth a word: a connection and its key take some
+// kilobytes, but journals and their copies must never fail.
+const littleRoom = 100 << 20
+
+func (a *app) roomCheck() task.Result {
+	dir, err := a.stateDir()
+	if err != nil {
+		return task.Result{Status: task.Fail, Finding: "cannot be told", Err: err, Advice: a.adviceOf(err)}
+	}
+	free, err := doctor.Room(existing(dir))
+	if err != nil {
+		return task.Result{Status: task.Warn, Finding: "cannot be told", Err: err, Advice: a.adviceOf(err)}
+	}
+	finding := fmt.Sprintf("%d MiB free", free>>20)
+	if free < littleRoom {
+		return task.Result{Status: task.Warn, Finding: finding, Advice: &advice.Advice{
+			What: "The disk of the state directory is nearly full.", Why: "What cannot be journaled is not done, so registrations and rotations stop.",
+			Next: []string{"Make room on the disk that holds " + clean(dir) + "."}, Codes: []string{}}}
+	}
+	return task.Result{Status: task.Pass, Finding: finding}
+}
+
+// existing is the nearest folder above a path that is there already.
+func existing(path string) string {
+	for {
+		if _, err := os.Stat(path); err == nil || filepath.Dir(path) == path {
+			return path
+		}
+		path = filepath.Dir(path)
 	}
 }
 

@@ -36,7 +36,7 @@ func (e *examination) store(ctx context.Context, listErr error, entries []connec
 			damaged++
 		}
 	}
-	r := pass("%d connections", len(entries))
+	r := pass("%d saved", len(entries))
 	switch {
 	case damaged > 0:
 		r = said(task.Fail, fmt.Sprintf("%d of %d profiles cannot be used", damaged, len(entries)), "They are named below, with the reason.", "Mend each by hand, or take its previous version from the folder .previous.")
