@@ -245,6 +245,16 @@ func TestManageRotates(t *testing.T) {
 	d := manageOver(t, someProfiles()...)
 	d.keys("r").sees("takes effect at once").keys("y").sees("The credential of contoso-backup is replaced.")
 	d.renamedTo("mine").keys("r").sees("Save the changes of mine first")
+	// The end of a message says what to do: it must not be cut off in a narrow window.
+	for _, width := range []int{60, 80} {
+		d.size(width, 16).keys("r")
+		if whole := strings.Join(strings.Fields(d.text()), " "); !strings.Contains(whole, "a rotation takes effect at once, on what is saved.") {
+			t.Error(d.text())
+		}
+		if n := strings.Count(d.text(), "\n") + 1; n != 16 {
+			t.Errorf("%d lines in %d columns", n, width)
+		}
+	}
 	if !slices.Equal(d.rotated, []string{"contoso-backup"}) {
 		t.Error(d.rotated)
 	}

@@ -31,6 +31,9 @@ func (m *manage) View() tea.View {
 	return v
 }
 
+// statusLines bounds what a message may cover.
+const statusLines = 5
+
 // draw gives exactly h lines of at most w cells.
 func (m *manage) draw() []string {
 	if m.w < leastWidth || m.h < leastHeight {
@@ -68,8 +71,11 @@ func (m *manage) draw() []string {
 		}
 	}
 	rule(above, "↑ more")
-	lines = append(lines, body...)
-	lines = append(lines, " "+p.status)
+	// What was just said is said whole: it covers the end of the list until the next key.
+	status := strings.Split(ansi.Wrap(p.status, m.w-2, " "), "\n")
+	status = status[:min(len(status), statusLines)]
+	lines = append(lines, body[:room+1-len(status)]...)
+	lines = append(lines, indent(status)...)
 	rule(below, "↓ more")
 	lines = append(lines, " "+m.th.footer(p.keys, m.w-2))
 	for i, line := range lines {
