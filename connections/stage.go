@@ -78,6 +78,29 @@ func (s *Store) Staged(ctx context.Context) ([]Change, error) {
 	return changes(list), err
 }
 
+// InUse lists what may refer to a key, a secret or an application: the saved
+// connections, and the versions that staged changes lead to. What is saved and changed
+// is there twice. A staged change that is damaged is an entry with its error, without a
+// connection. Errors as List.
+func (s *Store) InUse(ctx context.Context) ([]Entry, error) {
+	// The staged changes come first: one that is saved meanwhile is then not missed.
+	list, stageErr := s.readStaged(ctx)
+	entries, err := s.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	entries = slices.Clone(entries)
+	if stageErr != nil {
+		return append(entries, Entry{Err: stageErr}), nil
+	}
+	for _, c := range changes(list) {
+		if !c.Deleted {
+			entries = append(entries, Entry{Connection: c.Next})
+		}
+	}
+	return entries, nil
+}
+
 // Close lets others have the staged changes; they stay on disk.
 func (g *Stage) Close() { g.release() }
 

@@ -95,12 +95,13 @@ func (g *Stage) Commit(ctx context.Context) (int, error) {
 	defer g.mu.Unlock()
 	done := 0
 	rest := g.ordered()
+	var unfinished []error // saved, but for what is tidied up afterwards
 	for {
 		var errs []error
 		var failed []stagedRecord
 		for _, r := range rest {
 			if ctx.Err() != nil {
-				return done, context.Cause(ctx)
+				return done, errors.Join(append(unfinished, context.Cause(ctx))...)
 			}
 			if err := g.save(ctx, r); err != nil {
 				errs, failed = append(errs, err), append(failed, r)
@@ -108,12 +109,12 @@ func (g *Stage) Commit(ctx context.Context) (int, error) {
 			}
 			done++
 			if err := g.finish(context.WithoutCancel(ctx), r); err != nil {
-				return done, err
+				unfinished = append(unfinished, err)
 			}
 		}
 		// One may have waited for another, as for the mailbox of a migration target.
 		if len(failed) == 0 || len(failed) == len(rest) {
-			return done, errors.Join(errs...)
+			return done, errors.Join(append(unfinished, errs...)...)
 		}
 		rest = failed
 	}

@@ -416,3 +416,35 @@ func FuzzParseStaged(f *testing.F) {
 		}
 	})
 }
+
+// TestStageCommitGoesOn: a secret that cannot be removed hinders no other change.
+func TestStageCommitGoesOn(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := testStore(t, func(o *Options) { o.Getenv = environment(envPassphrase, "p") })
+	old, next := mustPut(t, s, "old"), mustPut(t, s, "next")
+	c := sample("a")
+	c.Credential = Credential{Type: TypeClientSecret, Secret: old}
+	must[Connection](t)(s.Add(ctx, c))
+	mustAdd(t, s, "z")
+	g := openStage(t, s)
+	must[Connection](t)(g.Update(ctx, "a", func(c *Connection) error {
+		c.Credential = Credential{Type: TypeClientSecret, Secret: next}
+		return nil
+	}))
+	must[Connection](t)(g.Rename(ctx, "z", "z2"))
+	// what cannot be unlinked: a directory that is not empty
+	if err := os.Remove(s.secretPath(old.Value())); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(s.secretPath(old.Value())+"/x", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	n, err := g.Commit(ctx)
+	if _, e := s.Get(ctx, "z2"); e != nil {
+		t.Errorf("z was not saved (%d saved, pending %d): %v", n, len(g.Pending()), err)
+	}
+	if err := os.RemoveAll(s.secretPath(old.Value())); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -212,9 +212,9 @@ func (r *Registrar) holds(run string) bool {
 	return r.held[run] != nil
 }
 
-// saved tells whether a saved connection signs in with what the run made.
+// saved tells whether a connection, saved or staged, signs in with what the run made.
 func (r *Registrar) saved(ctx context.Context, j *journal) (bool, error) {
-	entries, err := r.o.Store.List(ctx)
+	entries, err := r.o.Store.InUse(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -247,7 +247,7 @@ var errUses = errors.New("which connections use the credential of the registrati
 // for what others use or the user brought along.
 func (r *Registrar) dropLocal(ctx context.Context, j *journal) error {
 	r.reach("before removing the credential")
-	entries, err := r.o.Store.List(ctx)
+	entries, err := r.o.Store.InUse(ctx)
 	if err != nil {
 		return err
 	}

@@ -261,13 +261,13 @@ func newCertList(a *app) *cobra.Command {
 	}
 }
 
-// certificateUsers tells which connections use which certificate, by thumbprint.
+// certificateUsers tells which connections, saved or staged, use which certificate, by thumbprint.
 func (a *app) certificateUsers(ctx context.Context) (map[string][]string, error) {
 	store, err := a.store()
 	if err != nil {
 		return nil, err
 	}
-	entries, err := store.List(ctx)
+	entries, err := store.InUse(ctx)
 	if err != nil {
 		return nil, err
 	}
