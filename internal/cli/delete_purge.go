@@ -90,7 +90,7 @@ func (o *purgeOptions) group(ctx context.Context, list []connections.Connection)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := store.List(ctx)
+	entries, err := store.InUse(ctx) // what is staged counts too
 	if err != nil {
 		return nil, err
 	}
