@@ -34,3 +34,26 @@ func TestPermissions(t *testing.T) {
 		}
 	}
 }
+
+// A proof stands for a permission where an application changes its own keys, and
+// nowhere else.
+func TestProofInsteadOfPermission(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		url    string
+		roles  []string
+		scopes []string
+		good   bool
+	}{
+		{"/v1.0/applications/1/addKey", []string{"User.Read.All"}, nil, true},
+		{"/v1.0/applications/1/removeKey", []string{"User.Read.All"}, nil, true},
+		{"/v1.0/applications/1/removeKey", nil, []string{"User.Read"}, false},
+		{"/v1.0/applications/1/addPassword", []string{"User.Read.All"}, nil, false},
+	} {
+		p := permissionCheck{needs: needs{}, left: map[string]bool{}}
+		p.check(record{M: "POST", URL: "https://graph.microsoft.com" + c.url, St: 200, Roles: c.roles, Scopes: c.scopes})
+		if (p.proven == 1) != c.good || (len(p.bad) == 0) != c.good {
+			t.Errorf("%s with %v %v: %d proven, bad %q", c.url, c.roles, c.scopes, p.proven, p.bad)
+		}
+	}
+}
