@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/verify"
 )
@@ -132,5 +133,16 @@ func TestAdviceKnowsWhatIsShown(t *testing.T) {
 				t.Error(text)
 			}
 		})
+	}
+}
+
+// Checks that were never begun, because the time was up, show nothing.
+func TestNoTimeIsNoProof(t *testing.T) {
+	t.Parallel()
+	s := stageOf(t, connections.Exchange, "", connections.TypeCertificate)
+	ctx, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	if r := verify.Run(ctx, s.o, s.target, nil); r.State != connections.StateUnverified || r.Class != advice.ClassCheck {
+		t.Errorf("%s, %d: %s", r.State, r.Class, describe(r))
 	}
 }

@@ -87,7 +87,7 @@ func (r Report) Verification(at time.Time) connections.Verification {
 }
 
 // verdict adds up results. The connection is verified when nothing failed and
-// nothing was cancelled. Otherwise the class is, in this order:
+// nothing was cancelled or left out for want of time. Otherwise the class is, in this order:
 //
 //	3 when Entra ID refused a token,
 //	6 when all failures are policies of the tenant (EWS blocked),
@@ -96,10 +96,11 @@ func (r Report) Verification(at time.Time) connections.Verification {
 //	5 in all other cases.
 func verdict(ctx context.Context, results []task.Result, waiting bool) (string, advice.Class) {
 	failed, policies := 0, 0
-	refused, consent, cancelled := false, false, false
+	refused, consent, cancelled, late := false, false, false, false
 	for _, r := range results {
-		if r.Status == task.Skip && errors.Is(r.Err, context.Canceled) {
-			cancelled = true
+		if r.Status == task.Skip {
+			cancelled = cancelled || errors.Is(r.Err, context.Canceled)
+			late = late || errors.Is(r.Err, context.DeadlineExceeded) // never begun, so it shows nothing
 		}
 		if r.Status != task.Fail {
 			continue
@@ -123,6 +124,8 @@ func verdict(ctx context.Context, results []task.Result, waiting bool) (string, 
 	switch {
 	case cancelled || ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
 		return connections.StateUnverified, advice.ClassCancelled
+	case failed == 0 && late:
+		return connections.StateUnverified, advice.ClassCheck
 	case failed == 0:
 		return connections.StateVerified, advice.ClassNone
 	case refused:
