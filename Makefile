@@ -19,7 +19,7 @@ demo: build
 	@scripts/demo
 
 test:
-	go test -race -timeout 15m ./...
+	go test -race -timeout 35m ./...
 
 # Every figure that the documentation quotes.
 bench: build
