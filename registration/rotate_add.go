@@ -42,11 +42,19 @@ func (w *rotating) doAdd(ctx context.Context) task.Result {
 	return task.Result{Status: task.Pass, Finding: finding}
 }
 
+// keyIDUntold is said where nothing told the key id of the new certificate: the answer
+// was lost, or told as little as the example on Microsoft's page of addKey.
+const keyIDUntold = "No answer told the key id of the new certificate: the next rotation takes an administrator's sign-in."
+
 // learnKeyID looks up the key id of the new certificate. It is needed when the
 // application removes the certificate by itself one day, so it is worth a wait, and
 // no failure.
 func (w *rotating) learnKeyID(ctx context.Context) error {
-	if w.note.KeyID != "" || !w.readable {
+	if w.note.KeyID != "" {
+		return nil
+	}
+	if !w.readable {
+		w.notes = append(w.notes, keyIDUntold)
 		return nil
 	}
 	_, err := w.r.search(ctx, "Reading the key id of the new certificate", w.r.o.Clock.Now(), func() (bool, error) {
@@ -136,7 +144,7 @@ func (w *rotating) addedBefore(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	if err == nil {
-		w.notes = append(w.notes, "The answer to adding the certificate was lost, so its key id is not known: the next rotation takes an administrator's sign-in.")
+		w.notes = append(w.notes, keyIDUntold)
 	}
 	return err == nil, err
 }

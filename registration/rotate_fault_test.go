@@ -27,6 +27,41 @@ func (f blindFake) ApplicationByAppID(ctx context.Context, _ string) (a graph.Ap
 	return a, err
 }
 
+// untoldFake answers addKey as the example on its page, which shows nothing of the
+// certificate.
+type untoldFake struct{ blindFake }
+
+func (f untoldFake) AddKey(ctx context.Context, id string, k graph.Key, proof connections.Secret) (graph.Key, error) {
+	_, err := f.blindFake.AddKey(ctx, id, k, proof)
+	return graph.Key{}, err
+}
+
+// TestRotationWithoutKeyID has nobody tell the key id of the new certificate: the
+// rotation ends all the same, and says who has to rotate the next time.
+func TestRotationWithoutKeyID(t *testing.T) {
+	t.Parallel()
+	p, err := newScene(t).registered()
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := func(p *process, c connections.Connection) Admin {
+		return Admin{Graph: untoldFake{blindFake{p.fake}}, Claims: p.itself(c).Claims}
+	}
+	out, err := p.rotate(t.Context(), by, nil)
+	if err != nil || out.State != RotationDone {
+		t.Fatalf("%+v %v", out, err)
+	}
+	if !slices.Equal(out.Notes, []string{keyIDUntold}) {
+		t.Errorf("notes: %q", out.Notes)
+	}
+	if _, err := p.rotate(t.Context(), by, nil); !errors.As(err, new(*advice.OwnProofError)) {
+		t.Errorf("the next one by itself: %v", err)
+	}
+	if err := errors.Join(p.again(t.Context(), by, nil), p.alone()); err != nil {
+		t.Error(err)
+	}
+}
+
 // rotations are the ways a rotation can go.
 var rotations = map[string]struct {
 	prepare func(*scene)
