@@ -7,14 +7,14 @@ import (
 
 // texts lists the text fields of a connection in the order of the index. A
 // change here needs a new indexHeader.
-func texts(c *Connection) [33]*string {
+func texts(c *Connection) [35]*string {
 	return [...]*string{
 		&c.ID, &c.Name, (*string)(&c.Kind), (*string)(&c.Location), &c.Cloud, &c.Account, &c.AccountID,
 		&c.Tenant.ID, &c.Tenant.Domain, &c.Tenant.Name,
 		&c.Registration.Mode, &c.Registration.ClientID, &c.Registration.ObjectID, &c.Registration.ApplicationID, &c.Registration.AppName, &c.Registration.Catalogue, &c.Registration.Permissions,
 		&c.Credential.Type, &c.Credential.Thumbprint, &c.Credential.ThumbprintSHA256,
-		(*string)(&c.Credential.Secret), (*string)(&c.Credential.Password), &c.Credential.KeyID,
-		&c.Endpoints.Server, &c.Endpoints.EWS, &c.Endpoints.Autodiscover, &c.Endpoints.PowerShell, &c.Endpoints.SharePoint, &c.Endpoints.Admin,
+		(*string)(&c.Credential.Secret), (*string)(&c.Credential.Password), &c.Credential.KeyID, &c.Credential.Cache,
+		&c.Endpoints.Server, &c.Endpoints.EWS, &c.Endpoints.Autodiscover, &c.Endpoints.Domain, &c.Endpoints.PowerShell, &c.Endpoints.SharePoint, &c.Endpoints.Admin,
 		&c.LegacyAdmin.UPN, (*string)(&c.LegacyAdmin.Password), &c.Verification.State, &c.Fleet,
 	}
 }
@@ -35,9 +35,13 @@ func appendConnection(b []byte, c Connection) []byte {
 	for _, t := range times(&c) {
 		b = binary.AppendVarint(b, t.Unix())
 	}
-	b = binary.AppendUvarint(b, uint64(len(c.Verification.Checks)))
-	for id, status := range c.Verification.Checks {
-		b = appendText(appendText(b, id), status)
+	return appendMap(appendMap(b, c.Verification.Checks), c.Pins)
+}
+
+func appendMap(b []byte, m map[string]string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(m)))
+	for key, value := range m {
+		b = appendText(appendText(b, key), value)
 	}
 	return b
 }
@@ -52,17 +56,8 @@ func decodeConnection(s string, c *Connection) bool {
 	for _, t := range times(c) {
 		*t = time.Unix(r.varint(), 0).UTC()
 	}
-	checks := r.uvarint()
-	if r.bad || checks > uint64(len(r.rest)) {
-		return false
-	}
-	if checks > 0 {
-		c.Verification.Checks = make(map[string]string, checks)
-	}
-	for range checks {
-		id := r.text()
-		c.Verification.Checks[id] = r.text()
-	}
+	c.Verification.Checks = r.pairs()
+	c.Pins = r.pairs()
 	return !r.bad && r.rest == ""
 }
 
@@ -70,6 +65,20 @@ func decodeConnection(s string, c *Connection) bool {
 type reader struct {
 	rest string
 	bad  bool
+}
+
+// pairs reads what appendMap wrote; nil where there are none.
+func (r *reader) pairs() map[string]string {
+	n := r.uvarint()
+	if r.bad = r.bad || n > uint64(len(r.rest)); r.bad || n == 0 {
+		return nil
+	}
+	m := make(map[string]string, n)
+	for range n {
+		key := r.text()
+		m[key] = r.text()
+	}
+	return m
 }
 
 func (r *reader) uvarint() uint64 {

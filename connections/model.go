@@ -1,6 +1,9 @@
 package connections
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // SchemaVersion is the version of the YAML form that this package writes. It
 // reads files up to this version and refuses later ones.
@@ -30,11 +33,13 @@ const (
 )
 
 // The types of credentials. Online connections use a certificate or a client
-// secret, on-premises connections a UPN and a password.
+// secret, on-premises connections a password, or the Kerberos tickets of whoever is
+// signed in.
 const (
 	TypeCertificate  = "certificate"
 	TypeClientSecret = "client-secret"
 	TypePassword     = "password"
+	TypeTicketCache  = "ticket-cache"
 )
 
 // The states of a verification.
@@ -71,11 +76,15 @@ type Connection struct {
 	Registration Registration `yaml:"registration,omitempty" json:"registration"`
 	Credential   Credential   `yaml:"credential,omitempty" json:"credential"`
 	Endpoints    Endpoints    `yaml:"endpoints,omitempty" json:"endpoints"`
-	LegacyAdmin  LegacyAdmin  `yaml:"legacy_admin,omitempty" json:"legacy_admin,omitzero"` // SharePoint Online only
-	Verification Verification `yaml:"verification,omitempty" json:"verification"`
-	Fleet        string       `yaml:"fleet,omitempty" json:"fleet,omitempty"` // the fleet whose file describes it; "" where none does
-	Created      time.Time    `yaml:"created,omitempty" json:"created,omitzero"`
-	Updated      time.Time    `yaml:"updated,omitempty" json:"updated,omitzero"`
+	// Pins are the server certificates that somebody trusted although no authority
+	// vouches for them: host:port to the SHA-256 of the certificate, 64 capital
+	// hexadecimal digits. On-premises only.
+	Pins         map[string]string `yaml:"pins,omitempty" json:"pins,omitempty"`
+	LegacyAdmin  LegacyAdmin       `yaml:"legacy_admin,omitempty" json:"legacy_admin,omitzero"` // SharePoint Online only
+	Verification Verification      `yaml:"verification,omitempty" json:"verification"`
+	Fleet        string            `yaml:"fleet,omitempty" json:"fleet,omitempty"` // the fleet whose file describes it; "" where none does
+	Created      time.Time         `yaml:"created,omitempty" json:"created,omitzero"`
+	Updated      time.Time         `yaml:"updated,omitempty" json:"updated,omitzero"`
 }
 
 // Tenant is the Microsoft 365 tenant of an online connection.
@@ -108,6 +117,7 @@ type Credential struct {
 	NotAfter         time.Time `yaml:"not_after,omitempty" json:"not_after,omitzero"`                  // when it expires
 	Secret           Ref       `yaml:"secret,omitempty" json:"secret,omitempty"`                       // private key, client secret or password
 	Password         Ref       `yaml:"password,omitempty" json:"password,omitempty"`                   // of a referenced PFX or PEM file
+	Cache            string    `yaml:"cache,omitempty" json:"cache,omitempty"`                         // file with Kerberos tickets; "" for the one that KRB5CCNAME names
 	KeyID            string    `yaml:"key_id,omitempty" json:"key_id,omitempty"`                       // of its entry in the registration, GUID; known where c2conn added it
 }
 
@@ -121,12 +131,13 @@ func (c Credential) ExpiresWithin(now time.Time, d time.Duration) bool {
 	return !c.NotAfter.IsZero() && c.NotAfter.Before(now.Add(d))
 }
 
-// Endpoints are the addresses that the connection uses, all https URLs except
-// Server, which is a host name.
+// Endpoints are the addresses that the connection uses, all URLs except Server and
+// Domain, which are DNS names (Server may be an IP address).
 type Endpoints struct {
 	Server       string `yaml:"server,omitempty" json:"server,omitempty"` // on-premises: host name (FQDN)
 	EWS          string `yaml:"ews,omitempty" json:"ews,omitempty"`
 	Autodiscover string `yaml:"autodiscover,omitempty" json:"autodiscover,omitempty"`
+	Domain       string `yaml:"domain,omitempty" json:"domain,omitempty"` // on-premises: DNS name of the Active Directory domain
 	PowerShell   string `yaml:"powershell,omitempty" json:"powershell,omitempty"`
 	SharePoint   string `yaml:"sharepoint,omitempty" json:"sharepoint,omitempty"`
 	Admin        string `yaml:"admin,omitempty" json:"admin,omitempty"` // SharePoint admin site or Central Administration
@@ -157,6 +168,10 @@ type Entry struct {
 
 // clone returns a copy that shares no map with c.
 func (c Connection) clone() Connection {
+	c.Pins = maps.Clone(c.Pins)
+	if len(c.Pins) == 0 {
+		c.Pins = nil
+	}
 	if len(c.Verification.Checks) == 0 {
 		c.Verification.Checks = nil
 	} else {

@@ -2,6 +2,7 @@ package connections
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 )
 
@@ -43,9 +44,12 @@ var stagedFields = []stagedField{
 	part("endpoints.server", false, func(c *Connection) *string { return &c.Endpoints.Server }),
 	part("endpoints.ews", false, func(c *Connection) *string { return &c.Endpoints.EWS }),
 	part("endpoints.autodiscover", false, func(c *Connection) *string { return &c.Endpoints.Autodiscover }),
+	part("endpoints.domain", false, func(c *Connection) *string { return &c.Endpoints.Domain }),
 	part("endpoints.powershell", false, func(c *Connection) *string { return &c.Endpoints.PowerShell }),
 	part("endpoints.sharepoint", false, func(c *Connection) *string { return &c.Endpoints.SharePoint }),
 	part("endpoints.admin", false, func(c *Connection) *string { return &c.Endpoints.Admin }),
+	{"pins", false, func(a, b *Connection) bool { return maps.Equal(a.Pins, b.Pins) },
+		func(to, from *Connection) { to.Pins = maps.Clone(from.Pins) }},
 	part("legacy_admin", false, func(c *Connection) *LegacyAdmin { return &c.LegacyAdmin }),
 	part("fleet", false, func(c *Connection) *string { return &c.Fleet }),
 }

@@ -2,6 +2,7 @@ package connections
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -46,6 +47,7 @@ func (c Connection) Validate() error {
 	v.registration(c.Registration, online)
 	v.credential(c.Credential, online)
 	v.endpoints(c.Endpoints)
+	v.pins(c.Pins, online)
 	v.legacyAdmin(c.LegacyAdmin, online && c.Kind == SharePoint)
 	v.verification(c.Verification)
 	if c.Fleet != "" {
@@ -156,23 +158,26 @@ func (v *validator) credential(c Credential, online bool) {
 	if online {
 		v.oneOf("credential.type", c.Type, TypeCertificate, TypeClientSecret)
 	} else {
-		v.oneOf("credential.type", c.Type, TypePassword)
+		v.oneOf("credential.type", c.Type, TypePassword, TypeTicketCache)
 	}
 	v.hex("credential.thumbprint", c.Thumbprint, 40)
 	v.hex("credential.thumbprint_sha256", c.ThumbprintSHA256, 64)
 	if c.Type == TypeCertificate {
 		v.check(c.Secret != "" || c.Thumbprint != "" || c.ThumbprintSHA256 != "", "credential.secret",
 			"is missing; a certificate needs a reference to its private key, or a thumbprint")
-	} else {
+	} else if c.Type != TypeTicketCache {
 		v.check(c.Secret != "", "credential.secret", "is missing; it says where the secret is (store:, env:, file: or exec:)")
 	}
 	v.ref("credential.secret", c.Secret)
 	v.ref("credential.password", c.Password)
+	v.text("credential.cache", c.Cache)
+	v.check(c.Cache == "" || c.Type == TypeTicketCache, "credential.cache", "goes with the credential type %s only; leave it out", TypeTicketCache)
 	v.guid("credential.key_id", c.KeyID)
 }
 
 func (v *validator) endpoints(e Endpoints) {
 	v.text("endpoints.server", e.Server)
+	v.text("endpoints.domain", e.Domain)
 	for _, p := range []struct{ field, value string }{
 		{"endpoints.ews", e.EWS}, {"endpoints.autodiscover", e.Autodiscover}, {"endpoints.powershell", e.PowerShell},
 		{"endpoints.sharepoint", e.SharePoint}, {"endpoints.admin", e.Admin},
@@ -186,6 +191,17 @@ func (v *validator) endpoints(e Endpoints) {
 		// speak it on the premises; credentials in a URL are never allowed.
 		v.check(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil, p.field,
 			"must be an address like https://server.contoso.com/, without a user name or password")
+	}
+}
+
+func (v *validator) pins(pins map[string]string, online bool) {
+	v.check(!online || len(pins) == 0, "pins", "only an on-premises connection can have them; leave them out")
+	for host, sum := range pins {
+		v.text("pins", host)
+		_, port, err := net.SplitHostPort(host)
+		v.check(err == nil && port != "", "pins."+clean(host), "must be named after host and port, for example exch01.contoso.com:443")
+		v.check(sum != "", "pins."+clean(host), "is empty; it is the SHA-256 of a certificate")
+		v.hex("pins."+clean(host), sum, 64)
 	}
 }
 

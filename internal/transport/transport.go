@@ -1,14 +1,11 @@
 package transport
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -78,10 +75,14 @@ func network(o Options) (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
+	reach, err := NewReach(o.Getenv)
+	if err != nil {
+		return nil, err
+	}
 	return &http.Transport{
 		Proxy:                  proxy,
 		OnProxyConnectResponse: onProxyAnswer,
-		DialContext:            dial(&net.Dialer{Timeout: dialLimit, KeepAlive: 30 * time.Second}),
+		DialContext:            reach.Dial,
 		TLSClientConfig:        &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    tlsLimit,
 		ResponseHeaderTimeout:  headerLimit,
@@ -93,17 +94,4 @@ func network(o Options) (*http.Transport, error) {
 		// A connection that a firewall forgot is found by a ping, not by the next time-out.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
 	}, nil
-}
-
-// dial leads every name beneath "localhost" to this computer, which not all
-// resolvers do. Nothing else may answer for such a name.
-//
-// Source: RFC 6761, section 6.3.
-func dial(d *net.Dialer) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if host, port, err := net.SplitHostPort(address); err == nil && strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost") {
-			address = net.JoinHostPort("localhost", port)
-		}
-		return d.DialContext(ctx, network, address)
-	}
 }

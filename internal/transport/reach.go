@@ -1,0 +1,80 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// Reach is how names and addresses are reached. Both parts may be used by several
+// goroutines.
+type Reach struct {
+	Resolver *net.Resolver
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// The variables that NewReach reads.
+const (
+	dnsVariable     = "C2CONN_DNS"
+	connectVariable = "C2CONN_CONNECT_TO"
+)
+
+// NewReach reads how this computer reaches others. C2CONN_DNS (host or host:port)
+// names a DNS server that is asked instead of the system's, for networks in which
+// the domain's own server alone knows domain controllers and Exchange. With
+// C2CONN_CONNECT_TO, a list "host:port:host:port" parted by commas, connections to
+// the first pair go to the second; the name that a certificate must have stays the
+// first one's, as with curl's --connect-to. The names "localhost" and beneath are
+// always this computer (RFC 6761, section 6.3).
+func NewReach(getenv func(string) string) (Reach, error) {
+	dialer := &net.Dialer{Timeout: dialLimit, KeepAlive: 30 * time.Second}
+	r := Reach{Resolver: net.DefaultResolver}
+	if server := getenv(dnsVariable); server != "" {
+		if _, _, err := net.SplitHostPort(server); err != nil {
+			server = net.JoinHostPort(strings.Trim(server, "[]"), "53")
+		}
+		host, _, err := net.SplitHostPort(server)
+		if err != nil || net.ParseIP(host) == nil {
+			return Reach{}, fmt.Errorf("%s is no address of a DNS server: write it as 10.0.0.10 or 10.0.0.10:53", dnsVariable)
+		}
+		r.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: dialLimit}).DialContext(ctx, network, server)
+		}}
+		dialer.Resolver = r.Resolver
+	}
+	elsewhere, err := connectTo(getenv(connectVariable))
+	if err != nil {
+		return Reach{}, err
+	}
+	r.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if to, ok := elsewhere[strings.ToLower(address)]; ok {
+			address = to
+		}
+		if host, port, err := net.SplitHostPort(address); err == nil && strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost") {
+			address = net.JoinHostPort("localhost", port)
+		}
+		return dialer.DialContext(ctx, network, address)
+	}
+	return r, nil
+}
+
+func connectTo(list string) (map[string]string, error) {
+	elsewhere := map[string]string{}
+	for entry := range strings.SplitSeq(list, ",") {
+		if entry = strings.TrimSpace(entry); entry == "" {
+			continue
+		}
+		// The second host may be an IPv6 address in brackets, the first one a name only.
+		parts := strings.SplitN(entry, ":", 3)
+		if len(parts) != 3 || parts[0] == "" || parts[1] == "" {
+			return nil, fmt.Errorf("%s: %q is no entry of the form host:port:host:port", connectVariable, CleanText(entry, 200))
+		}
+		if host, port, err := net.SplitHostPort(parts[2]); err != nil || host == "" || port == "" {
+			return nil, fmt.Errorf("%s: %q is no entry of the form host:port:host:port", connectVariable, CleanText(entry, 200))
+		}
+		elsewhere[strings.ToLower(parts[0]+":"+parts[1])] = parts[2]
+	}
+	return elsewhere, nil
+}

@@ -1,0 +1,70 @@
+package transport_test
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/c2conn/c2conn/internal/transport"
+)
+
+func env(pairs ...string) func(string) string {
+	return func(name string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == name {
+				return pairs[i+1]
+			}
+		}
+		return ""
+	}
+}
+
+func TestConnectTo(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "here")
+			_ = c.Close()
+		}
+	}()
+	r, err := transport.NewReach(env("C2CONN_CONNECT_TO", "other.corp.test:1:127.0.0.1:2, exch01.corp.test:443:"+l.Addr().String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.Dial(t.Context(), "tcp", "EXCH01.corp.test:443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got, _ := io.ReadAll(c); string(got) != "here" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestReachRefuses(t *testing.T) {
+	t.Parallel()
+	for _, bad := range [][2]string{
+		{"C2CONN_CONNECT_TO", "host:443"}, {"C2CONN_CONNECT_TO", "host:443:other"}, {"C2CONN_CONNECT_TO", ":443:127.0.0.1:1"}, {"C2CONN_CONNECT_TO", "a\x1b[2J"},
+		{"C2CONN_DNS", "dc1.corp.test"}, {"C2CONN_DNS", "127.0.0.1:"[:4]},
+	} {
+		_, err := transport.NewReach(env(bad[0], bad[1]))
+		if err == nil || !strings.Contains(err.Error(), bad[0]) || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%s=%q: %v", bad[0], bad[1], err)
+		}
+	}
+	for _, good := range []string{"10.0.0.10", "10.0.0.10:5353", "::1", "[::1]:53"} {
+		if _, err := transport.NewReach(env("C2CONN_DNS", good)); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+}
