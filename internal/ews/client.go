@@ -23,11 +23,11 @@ const (
 
 // Options are what New needs.
 type Options struct {
-	URL       string // e.g. https://outlook.office365.com/EWS/Exchange.asmx
-	Token     func(ctx context.Context, claims string) (string, error)
-	HTTP      *http.Client    // of transport.New
-	UserAgent string          // empty means the transport's own
-	Clock     transport.Clock // nil means the computer's
+	URL       string                                                   // e.g. https://outlook.office365.com/EWS/Exchange.asmx
+	Token     func(ctx context.Context, claims string) (string, error) // nil: HTTP signs in by itself, as to a server on the premises
+	HTTP      *http.Client                                             // of transport.New, or of a winauth.Account
+	UserAgent string                                                   // empty means the transport's own
+	Clock     transport.Clock                                          // nil means the computer's
 }
 
 // Client speaks to one EWS address. It is safe for use by several goroutines.
@@ -47,8 +47,10 @@ func New(o Options) *Client {
 	switch {
 	case err != nil, u.Scheme != "https", u.Host == "":
 		c.err = fmt.Errorf("the EWS address %q is no https address", transport.CleanText(o.URL, 200))
-	case o.Token == nil || o.HTTP == nil:
-		c.err = errors.New("ews: Options.Token or Options.HTTP is missing")
+	case o.HTTP == nil:
+		c.err = errors.New("ews: Options.HTTP is missing")
+	case o.Token == nil:
+		c.http = &http.Client{Transport: o.HTTP.Transport, CheckRedirect: transport.NoRedirect}
 	default:
 		c.http = &http.Client{
 			Transport:     transport.Bearer(o.HTTP.Transport, u, o.Token),
@@ -60,7 +62,8 @@ func New(o Options) *Client {
 
 // GetFolder opens a folder of mailbox (an SMTP address) by its fixed name, e.g.
 // "inbox", acting as that mailbox. It changes nothing. The version is given with
-// an error, too, when the server told it.
+// an error, too, when the server told it. Without a mailbox the folder is one of
+// whoever HTTP signs in as, and nobody is acted for.
 //
 // Errors: *Error when Exchange refuses or cannot be reached; *MailboxError; and
 // the error of Options.Token.
@@ -79,7 +82,7 @@ func (c *Client) open(ctx context.Context, mailbox, distinguishedID string, prop
 	if c.err != nil {
 		return answer{}, c.err
 	}
-	if err := checkMailbox(mailbox); err != nil {
+	if err := checkMailbox(mailbox); err != nil && (mailbox != "" || c.o.Token != nil) {
 		return answer{}, fmt.Errorf("%s: %w", op, err)
 	}
 	// Reading a folder twice does no harm, although it is a POST.
@@ -117,7 +120,9 @@ func (c *Client) post(ctx context.Context, op, mailbox string, body []byte) (ans
 	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
 	req.Header.Set("Accept", "text/xml")
 	// Exchange routes by this header; impersonation without it ends on a wrong server.
-	req.Header.Set("X-AnchorMailbox", mailbox)
+	if mailbox != "" {
+		req.Header.Set("X-AnchorMailbox", mailbox)
+	}
 	if c.o.UserAgent != "" {
 		req.Header.Set("User-Agent", c.o.UserAgent)
 	}

@@ -27,19 +27,21 @@ func checkMailbox(s string) error {
 }
 
 // getFolder writes the request that proves impersonation: one folder of the
-// mailbox, by its fixed name, with these properties besides its id. The order of the
-// elements is the schema's.
+// mailbox, by its fixed name, with these properties besides its id; without a mailbox
+// it is one of the signed-in account. The order of the elements is the schema's.
 //
 // Source: learn.microsoft.com/exchange/client-developer/web-service-reference/getfolder-operation.
 func getFolder(mailbox, folder string, properties ...string) []byte {
 	var b bytes.Buffer
 	b.WriteString(`<?xml version="1.0" encoding="utf-8"?>` + "\n" +
 		`<soap:Envelope xmlns:soap="` + nsSOAP + `" xmlns:t="` + nsTypes + `" xmlns:m="` + nsMessages + `">` +
-		`<soap:Header><t:RequestServerVersion Version="Exchange2013_SP1"/>` +
-		`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>`)
-	b.WriteString(escape(mailbox))
-	b.WriteString(`</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header>` +
-		`<soap:Body><m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape>`)
+		`<soap:Header><t:RequestServerVersion Version="Exchange2013_SP1"/>`)
+	if mailbox != "" {
+		b.WriteString(`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>`)
+		b.WriteString(escape(mailbox))
+		b.WriteString(`</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`)
+	}
+	b.WriteString(`</soap:Header><soap:Body><m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape>`)
 	if len(properties) > 0 {
 		b.WriteString(`<t:AdditionalProperties>`)
 		for _, p := range properties {
