@@ -28,6 +28,7 @@ type Facts struct {
 	CredentialType string // certificate or client-secret
 	Thumbprint     string // SHA-1, of the local certificate
 	Kind           connections.Kind
+	OnPremises     bool          // the servers are on the premises
 	Permission     string        // the role that the failed call needs
 	Carried        bool          // the token of the failed call carries it, or one that contains it
 	Patience       time.Duration // how long the failed call could wait; 0 means half a minute
@@ -90,6 +91,7 @@ func (f Facts) filler() *strings.Replacer {
 		"{command}", f.command(),
 		"{kind}", or(string(f.Kind), string(connections.Exchange)),
 		"{edit}", f.edit(),
+		"{connectionarg}", shellWord(or(f.Connection, "NAME")),
 	)
 }
 
@@ -277,6 +279,9 @@ func (f Facts) tenantArgument() string {
 func (f Facts) edit() string {
 	if f.Connection == "" || f.Login != "" {
 		return "Correct the answer."
+	}
+	if f.OnPremises {
+		return "To correct a saved value: c2conn edit " + shellWord(f.Connection)
 	}
 	then := "c2conn new"
 	if f.Registered { // the application is there, and good

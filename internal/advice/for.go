@@ -80,6 +80,9 @@ func judge(err error, f Facts) judgement {
 	if j, ok := fromMigration(err); ok && !cancelled {
 		return j
 	}
+	if j, ok := fromServers(err, f); ok && !cancelled {
+		return j
+	}
 	switch {
 	case errors.As(err, &refused):
 		return fromEntra(refused, f)

@@ -113,6 +113,15 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the answer is larger than %d MiB", e.Limit>>20)
 }
 
+// FinalError marks an error of a transport beneath New's that sending again does not
+// mend, and may do harm: a refused sign-in.
+type FinalError struct{ Err error }
+
+func (e *FinalError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what it marks.
+func (e *FinalError) Unwrap() error { return e.Err }
+
 // KindOf returns the kind of network failure in err's chain, or "" when err is none.
 func KindOf(err error) Kind {
 	var e *Error
@@ -141,7 +150,10 @@ func classify(ctx context.Context, err error, connected bool) Kind {
 		corrupt  flate.CorruptInputError
 	)
 	isOp := errors.As(err, &op)
+	var final *FinalError
 	switch {
+	case errors.As(err, &final) && ctx.Err() == nil:
+		return KindOther
 	case errors.As(err, &large):
 		return KindTooLarge
 	case errors.Is(ctx.Err(), context.Canceled):

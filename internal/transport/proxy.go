@@ -10,9 +10,9 @@ import (
 	"golang.org/x/net/http/httpproxy"
 )
 
-// proxies reads the proxy settings from getenv instead of net/http's own
+// Proxies reads the proxy settings (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) from getenv instead of net/http's own
 // reading, which looks at the process environment once and keeps it.
-func proxies(getenv func(string) string) (func(*http.Request) (*url.URL, error), error) {
+func Proxies(getenv func(string) string) (func(*http.Request) (*url.URL, error), error) {
 	get := func(names ...string) (string, string) {
 		for _, n := range names {
 			if v := getenv(n); v != "" {
@@ -63,7 +63,7 @@ func onProxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, res *http
 // ProxyFor tells which proxy (host and port, never its password) requests to rawURL go
 // through; "" for none. The error is that of a setting that cannot be read.
 func ProxyFor(getenv func(string) string, rawURL string) (string, error) {
-	find, err := proxies(getenv)
+	find, err := Proxies(getenv)
 	if err != nil {
 		return "", err
 	}

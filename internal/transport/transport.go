@@ -71,7 +71,7 @@ func network(o Options) (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	proxy, err := proxies(o.Getenv)
+	proxy, err := Proxies(o.Getenv)
 	if err != nil {
 		return nil, err
 	}

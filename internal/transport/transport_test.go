@@ -379,7 +379,7 @@ func TestProxySettings(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			find, err := proxies(env(c.env...))
+			find, err := Proxies(env(c.env...))
 			if c.bad != "" {
 				if err == nil || !strings.Contains(err.Error(), c.bad) || strings.Contains(err.Error(), "s3cret") {
 					t.Errorf("%v", err)

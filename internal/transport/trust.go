@@ -31,6 +31,12 @@ func authorities(getenv func(string) string, extra []byte) (*x509.CertPool, erro
 	return pool, nil
 }
 
+// Authorities are the authorities that this computer trusts, with those of
+// SSL_CERT_FILE.
+func Authorities(getenv func(string) string) (*x509.CertPool, error) {
+	return authorities(getenv, nil)
+}
+
 // bundleLimit is more than ten times the size of the usual bundle of authorities.
 const bundleLimit = 8 << 20
 

@@ -28,6 +28,10 @@ const (
 	idPublicFolders     = "public-folders"
 	idMailboxUnique     = "mailbox-unique"
 	idLegacyCredentials = "admin-credentials" //nolint:gosec // the id of a check
+	idAutodiscover      = "autodiscover"
+	idServer            = "server"
+	idImpersonation     = "impersonation"
+	idMailboxes         = "mailboxes"
 )
 
 // manyPages is for a check that may read hundreds of pages: so many times as long
@@ -56,7 +60,7 @@ type check struct {
 // checks that it alone has.
 func checksOf(c connections.Connection) []check {
 	if c.Location != connections.Online {
-		return nil
+		return checksOfServer(c)
 	}
 	people := []check{
 		{id: idOrganization, title: "Tenant", needs: []string{idGraphToken}, takes: need{registration.Graph, "Organization.Read.All"}, run: (*subject).organization},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +30,12 @@ type Found struct {
 	ObjectID string // of the application's service principal
 
 	AccountID string // of the dedicated account's user object, a GUID in lower case
+
+	// Of an Exchange Server that Autodiscover found: its EWS URL, host name, and the
+	// address that told them.
+	ews, server, autodiscover string
+
+	pins map[string]string // certificates that were trusted on first use, by host:port
 
 	// The tenant's real SharePoint addresses, as Microsoft Graph tells them: in a
 	// tenant of several geographies those of the profile's one.
@@ -66,7 +73,24 @@ func (r Report) OtherAddress() bool {
 // none those that Microsoft Graph told.
 func (f Found) Endpoints(known connections.Endpoints) connections.Endpoints {
 	known.SharePoint, known.Admin = cmp.Or(known.SharePoint, f.SharePoint), cmp.Or(known.Admin, f.Admin)
+	// A server is moved more often than a tenant: what Autodiscover says now counts.
+	known.EWS, known.Server, known.Autodiscover = cmp.Or(f.ews, known.EWS), cmp.Or(f.server, known.Server), cmp.Or(f.autodiscover, known.Autodiscover)
 	return known
+}
+
+// Pins are the pins as the profile keeps them: its own, and those of certificates that
+// were trusted on first use.
+func (f Found) Pins(known map[string]string) map[string]string {
+	if len(f.pins) == 0 {
+		return known
+	}
+	pins := maps.Clone(f.pins)
+	for host, sum := range known {
+		if _, ok := pins[host]; !ok {
+			pins[host] = sum
+		}
+	}
+	return pins
 }
 
 // Checks maps the id of each check to its status, as the profile keeps them.

@@ -50,6 +50,7 @@ type Target struct {
 	Credential entra.Credential
 	Cloud      cloud.Cloud
 	App        *entra.App // with the tokens that it has; nil for a new one
+	Server     *Server    // of an on-premises connection; without it none can be verified
 }
 
 // TitlesOf returns the checks of a connection in their order, with id and title and
@@ -64,8 +65,9 @@ func TitlesOf(c connections.Connection) []task.Task {
 }
 
 // Run verifies target and reports to listen (nil is allowed) as task.Run does.
-// It changes nothing in the tenant. A failed check hides no other one: all that
-// do not depend on it are run.
+// It changes nothing in the tenant; on the premises it does so only where
+// Server.Grant allows it. A failed check hides no other one: all that do not depend on
+// it are run.
 //
 // A kind that cannot be verified yet gives a Report whose Err is an
 // *advice.NotOfferedError.
@@ -89,6 +91,12 @@ func Run(ctx context.Context, o Options, target Target, listen func(task.Event))
 	}
 	whole, stop := context.WithCancel(ctx)
 	defer stop()
+	if c.Location == connections.OnPremises {
+		if target.Server == nil {
+			return Report{State: connections.StateUnverified, Class: advice.ClassOf(errNoServer), Err: errNoServer}
+		}
+		s.exchange = s.newExchange(whole)
+	}
 	s.elsewhere = s.lookElsewhere(whole)
 	tasks := make([]task.Task, len(checks))
 	for i, check := range checks {
@@ -105,6 +113,10 @@ func Run(ctx context.Context, o Options, target Target, listen func(task.Event))
 	}
 	results := task.RunAtMost(ctx, most, o.Clock.Now, tasks, listen)
 	report := Report{Results: results, Found: s.foundSoFar()}
+	if s.exchange != nil {
+		report.endSession(ctx, s.exchange)
+		report.Found.pins = target.Server.Pins(nil)
+	}
 	report.State, report.Class = verdict(ctx, results, c.Verification.State == connections.StateWaiting)
 	return report
 }
@@ -119,6 +131,7 @@ type subject struct {
 
 	elsewhere *elsewhere // the application's roles on services that are not checked
 	listed    *listed    // the first sites of the list
+	exchange  *exchange  // of an on-premises connection to Exchange
 
 	mu        sync.Mutex
 	tokens    map[registration.Resource]entra.Token
@@ -165,6 +178,7 @@ func FactsOf(c connections.Connection, in cloud.Cloud, now time.Time) advice.Fac
 		ClientID: c.Registration.ClientID, TenantID: c.Tenant.ID, TenantDomain: c.Tenant.Domain,
 		Account: c.Account, Site: c.Endpoints.SharePoint, Cloud: in, Kind: c.Kind,
 		CredentialType: c.Credential.Type, Thumbprint: c.Credential.Thumbprint, Now: now,
+		OnPremises: c.Location == connections.OnPremises,
 	}
 	auto := c.Registration.Mode == connections.ModeAutomatic
 	if c.ID != "" || auto { // only what is saved can be verified by its name; what c2conn registered will be

@@ -1,0 +1,195 @@
+package verify
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/exchangeserver"
+	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/internal/winauth"
+)
+
+// Server is what a connection to a server on the premises takes besides its profile:
+// who signs in, whom to trust, and how names are reached. It serves one verification,
+// or several of the same account, which then share what is known of the password.
+type Server struct {
+	Account *winauth.Account
+	Trust   *winauth.Trust
+	Reach   transport.Reach
+
+	// Grant lets the check of impersonation assign the missing role to the account.
+	Grant bool
+
+	proxy  func(*http.Request) (*url.URL, error)
+	roots  *x509.CertPool
+	client *http.Client
+}
+
+// ServerOptions are what NewServer needs. The environment names proxy, authorities,
+// DNS server and ticket cache.
+type ServerOptions struct {
+	Getenv   func(string) string
+	ReadFile func(string) ([]byte, error)
+	Clock    transport.Clock
+	Rand     io.Reader
+
+	Password connections.Secret // of a connection that has one
+
+	Trusted  []string // SHA-256 of certificates that somebody has said to trust, of whatever host
+	FirstUse bool     // trust what a server shows whose certificate nobody knows yet
+}
+
+// NewServer prepares the verification of c, an on-premises connection. Nothing is sent.
+// Errors: a setting of the environment that cannot be used.
+func NewServer(c connections.Connection, o ServerOptions) (*Server, error) {
+	reach, err := transport.NewReach(o.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := transport.Authorities(o.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	proxy, err := transport.Proxies(o.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Reach: reach, roots: roots, proxy: proxy}
+	account := winauth.AccountOptions{
+		Name: c.Account, Password: o.Password, Domain: c.Endpoints.Domain,
+		Resolver: reach.Resolver, Dial: reach.Dial, Clock: o.Clock, Rand: o.Rand, ReadFile: o.ReadFile,
+	}
+	if c.Credential.Type == connections.TypeTicketCache {
+		account.Cache = cmp.Or(c.Credential.Cache, o.Getenv("KRB5CCNAME"), winauth.DefaultCache())
+	}
+	s.Account = winauth.NewAccount(account)
+	s.Trust = winauth.NewTrust(winauth.TrustOptions{Roots: roots, Pins: c.Pins, Clock: o.Clock, Trusted: o.Trusted, FirstUse: o.FirstUse})
+	s.client, err = transport.New(transport.Options{
+		Getenv: o.Getenv, Clock: o.Clock, Rand: o.Rand,
+		Base: once{s.Account.HTTP(winauth.HTTPOptions{Trust: s.Trust, Dial: reach.Dial, Proxy: proxy, Clock: o.Clock}).Transport},
+	})
+	return s, err
+}
+
+// once marks the refusals that sending again does not mend: one more failed sign-in
+// would count against the account.
+type once struct{ next http.RoundTripper }
+
+func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := o.next.RoundTrip(r)
+	if err != nil && winauth.Refusal(err) {
+		err = &transport.FinalError{Err: err}
+	}
+	return res, err
+}
+
+// CloseIdleConnections is what http.Client.CloseIdleConnections looks for.
+func (o once) CloseIdleConnections() {
+	if c, ok := o.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// Pins are those of the profile and the certificates that were trusted on first use.
+func (s *Server) Pins(known map[string]string) map[string]string {
+	pins := s.Trust.Pinned()
+	for host, sum := range known {
+		if _, ok := pins[host]; !ok {
+			pins[host] = sum
+		}
+	}
+	if len(pins) == 0 {
+		return nil
+	}
+	return pins
+}
+
+// exchange is what the checks of one Exchange Server share.
+type exchange struct {
+	mu   sync.Mutex
+	ews  string // where EWS is
+	host string
+
+	open  func() (*exchangeserver.Server, error) // once; the session is closed by close
+	close func(context.Context) error
+
+	listed  chan struct{} // closed when mailboxes has ended
+	samples []string
+	own     string // the account's own primary address, where known
+}
+
+// newExchange prepares what the checks share; ctx is that of the whole run.
+func (s *subject) newExchange(ctx context.Context) *exchange {
+	c := s.target.Connection
+	x := &exchange{ews: c.Endpoints.EWS, host: c.Endpoints.Server}
+	if u, err := url.Parse(x.ews); err == nil && x.host == "" {
+		x.host = u.Hostname()
+	}
+	var opened *exchangeserver.Server
+	x.open = sync.OnceValues(func() (*exchangeserver.Server, error) {
+		server, _ := x.at()
+		session, err := exchangeserver.Open(ctx, exchangeserver.Options{
+			Server: server, URL: c.Endpoints.PowerShell, Account: s.target.Server.Account, Trust: s.target.Server.Trust,
+			Reach: s.target.Server.Reach, Proxy: s.target.Server.proxy, Clock: s.o.Clock,
+		})
+		if err == nil {
+			x.mu.Lock()
+			opened = session
+			x.mu.Unlock()
+		}
+		return session, err
+	})
+	x.close = func(ctx context.Context) error {
+		x.mu.Lock()
+		session := opened
+		opened = nil
+		x.mu.Unlock()
+		if session == nil {
+			return nil
+		}
+		return session.Close(ctx)
+	}
+	return x
+}
+
+func (x *exchange) at() (host, ews string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.host, x.ews
+}
+
+func (x *exchange) found(ews string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.ews = ews
+	if u, err := url.Parse(ews); err == nil {
+		x.host = u.Hostname()
+	}
+}
+
+// others are mailboxes to impersonate: not the account's own.
+func (x *exchange) others(account string) []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(x.samples), func(address string) bool {
+		return strings.EqualFold(address, account) || strings.EqualFold(address, x.own)
+	})
+}
+
+// errNoServer is a target without what an on-premises connection takes.
+var errNoServer = errors.New("verify: Target.Server is missing")
+
+// buildText is a build as Exchange writes it.
+func buildText(major, minor, build, revision int) string {
+	return fmt.Sprintf("%d.%d.%d.%d", major, minor, build, revision)
+}
