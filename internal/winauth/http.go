@@ -21,10 +21,10 @@ const (
 
 // HTTPOptions are what a client that signs in needs.
 type HTTPOptions struct {
-	Trust   *Trust                                                                // which certificates are trusted; nil = those that the system verifies
+	Trust   *Trust                                                               // which certificates are trusted; nil = those that the system verifies
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error) // nil = the account's
-	Proxy   func(*http.Request) (*url.URL, error)                                 // for https; nil = none
-	Methods []Method                                                              // nil = all three
+	Proxy   func(*http.Request) (*url.URL, error)                                // for https; nil = none
+	Methods []Method                                                             // nil = all three
 	Clock   transport.Clock
 
 	// PlainKerberos lets Kerberos tokens, and nothing else, go over plain http. The
