@@ -70,7 +70,7 @@ func NewServer(c connections.Connection, o ServerOptions) (*Server, error) {
 		Resolver: reach.Resolver, Dial: reach.Dial, Clock: o.Clock, Rand: o.Rand, ReadFile: o.ReadFile,
 	}
 	if c.Credential.Type == connections.TypeTicketCache {
-		account.Cache = cmp.Or(c.Credential.Cache, o.Getenv("KRB5CCNAME"), winauth.DefaultCache())
+		account.Cache = cmp.Or(c.Credential.Cache, o.Getenv("KRB5CCNAME"))
 	}
 	s.Account = winauth.NewAccount(account)
 	s.Trust = winauth.NewTrust(winauth.TrustOptions{Roots: roots, Pins: c.Pins, Clock: o.Clock, Trusted: o.Trusted, FirstUse: o.FirstUse})

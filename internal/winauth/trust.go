@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/c2conn/c2conn/internal/transport"
@@ -20,6 +21,9 @@ type TrustOptions struct {
 	Roots *x509.CertPool    // nil = the system's
 	Pins  map[string]string // "exch01.corp.test:443" to the SHA-256 of its certificate, 64 hexadecimal digits
 	Clock transport.Clock
+
+	Trusted  []string // SHA-256 of certificates that are trusted whichever host shows them
+	FirstUse bool     // a host without a pin may show any certificate; the first one counts
 }
 
 // Trust decides which certificate of a server is trusted: one that verifies for its
@@ -29,6 +33,11 @@ type Trust struct {
 	roots *x509.CertPool
 	pins  map[string]string
 	clock transport.Clock
+
+	trusted  map[string]bool
+	firstUse bool
+	mu       sync.Mutex
+	used     map[string]string
 }
 
 // NewTrust makes a Trust.
@@ -36,7 +45,10 @@ func NewTrust(o TrustOptions) *Trust {
 	if o.Clock == nil {
 		o.Clock = transport.SystemClock()
 	}
-	t := &Trust{roots: o.Roots, pins: make(map[string]string, len(o.Pins)), clock: o.Clock}
+	t := &Trust{roots: o.Roots, pins: make(map[string]string, len(o.Pins)), clock: o.Clock, firstUse: o.FirstUse, trusted: map[string]bool{}, used: map[string]string{}}
+	for _, sum := range o.Trusted {
+		t.trusted[pinDigits(sum)] = true
+	}
 	for host, pin := range o.Pins {
 		t.pins[withPort(host)] = pinDigits(pin)
 	}
@@ -105,9 +117,10 @@ func (t *Trust) check(host, name string, chain []*x509.Certificate) error {
 	}
 	got := SHA256(leaf)
 	switch want, pinned := t.pins[host]; {
+	case pinned && want == got, t.accept(host, got, pinned):
 	case !pinned:
 		return &UntrustedError{Host: host, Certificate: leaf, SHA256: got, Reason: t.words(name, leaf, err), Err: err}
-	case want != got:
+	default:
 		return &PinChangedError{Host: host, Want: want, Got: got, Certificate: leaf, Reason: t.words(name, leaf, err), Err: err}
 	}
 	return nil
