@@ -57,6 +57,9 @@ func (s *Session) Configure(ctx context.Context, listen func(task.Event)) (*Outc
 		return s.configureAuto(ctx, listen)
 	}
 	a := s.answersInForce()
+	if a.Get(keyLocation) == string(connections.OnPremises) {
+		return s.configureServer(ctx, listen)
+	}
 	cl, err := s.Env.Clouds.Find(a.Get(keyCloud))
 	if err != nil {
 		return nil, err

@@ -36,15 +36,19 @@ type edit struct {
 // Errors: a *NotEditableError for a connection that no flow makes.
 func Edit(env *Env, c connections.Connection) (*Session, error) {
 	flow := FlowOf(c.Kind)
-	if flow == nil || c.Location != connections.Online {
+	if flow == nil || c.Location != connections.Online && flow.Kind != connections.Exchange {
 		return nil, &NotEditableError{Name: c.Name}
 	}
 	s := NewSession(flow, env)
 	s.Load(c)
 	s.edit = &edit{was: c}
 	set := func(key, text string) { s.Answers[key] = Value{Text: text, Origin: FromUser} }
-	set(keyRegistration, byHand)
-	set(keyCredential, byKeeping)
+	if c.Location == connections.OnPremises {
+		set(keySignInBy, byKeeping)
+	} else {
+		set(keyRegistration, byHand)
+		set(keyCredential, byKeeping)
+	}
 	if c.Registration.AppName != "" {
 		set(keyAppName, c.Registration.AppName) // so that it is found, should it be registered automatically
 	}
@@ -94,7 +98,10 @@ func (e *edit) adapt(flow *Flow) {
 func (e *edit) adaptField(f *Field) {
 	lookup := f.Lookup
 	switch f.Key {
-	case keyCredential:
+	case keyCredential, keySignInBy:
+		if (f.Key == keySignInBy) != (e.was.Location == connections.OnPremises) {
+			return // it moves: there is nothing to keep
+		}
 		options := f.Options
 		f.Options = func(env *Env) []Option {
 			return append([]Option{{Value: byKeeping, Title: "Keep the current one", Help: e.credential()}}, options(env)...)
@@ -139,7 +146,13 @@ func (e *edit) registrationNotice(a Answers) string {
 // credential says in a few words what the connection signs in with.
 func (e *edit) credential() string {
 	c := e.was.Credential
+	if c.Type == connections.TypeTicketCache {
+		return "The Kerberos tickets of whoever is logged on."
+	}
 	what, until := "client secret", ""
+	if c.Type == connections.TypePassword {
+		what = "password"
+	}
 	if c.Type == connections.TypeCertificate && len(c.Thumbprint) >= 8 {
 		what = "certificate " + c.Thumbprint[:8] + "…"
 	}
@@ -162,8 +175,13 @@ func (e *edit) over(s *Session, asked connections.Connection) connections.Connec
 	if !strings.EqualFold(asked.Account, e.was.Account) {
 		c.AccountID = ""
 	}
+	if asked.Location != e.was.Location { // nothing of the one is of use to the other
+		c.Tenant, c.Registration, c.AccountID, c.LegacyAdmin, c.Pins = connections.Tenant{}, connections.Registration{}, "", connections.LegacyAdmin{}, nil
+	}
 	endpoints := asked.Endpoints
-	if strings.EqualFold(asked.Cloud, e.was.Cloud) {
+	if asked.Location == connections.OnPremises {
+		endpoints = e.overServer(asked)
+	} else if e.was.Location == asked.Location && strings.EqualFold(asked.Cloud, e.was.Cloud) {
 		endpoints = e.was.Endpoints
 		endpoints.EWS = cmp.Or(endpoints.EWS, asked.Endpoints.EWS)
 		endpoints.SharePoint = cmp.Or(asked.Endpoints.SharePoint, endpoints.SharePoint)
@@ -180,6 +198,16 @@ func (e *edit) over(s *Session, asked connections.Connection) connections.Connec
 		}
 	}
 	return c
+}
+
+// overServer are the addresses of an on-premises connection: what Autodiscover found
+// stays while it is to be used, and for the same account.
+func (e *edit) overServer(asked connections.Connection) connections.Endpoints {
+	endpoints, was := asked.Endpoints, e.was
+	if discovered := was.Endpoints.Autodiscover != "" && endpoints.EWS == "" && strings.EqualFold(asked.Account, was.Account); discovered {
+		endpoints.EWS, endpoints.Server, endpoints.Autodiscover = was.Endpoints.EWS, was.Endpoints.Server, was.Endpoints.Autodiscover
+	}
+	return endpoints
 }
 
 // sameApp tells whether c uses the registration that the connection used before.
@@ -246,7 +274,11 @@ func sameProfile(a, b connections.Connection) bool {
 	bare := func(c connections.Connection) []byte {
 		c.Verification, c.AccountID, c.Registration.ObjectID = connections.Verification{}, "", ""
 		c.Tenant.Domain, c.Tenant.Name = "", ""
-		c.Updated, c.Endpoints = c.Created, connections.Endpoints{SharePoint: c.Endpoints.SharePoint, EWS: c.Endpoints.EWS}
+		c.Updated, c.Pins = c.Created, nil
+		c.Endpoints = connections.Endpoints{SharePoint: c.Endpoints.SharePoint, EWS: c.Endpoints.EWS, PowerShell: c.Endpoints.PowerShell, Domain: c.Endpoints.Domain}
+		if c.Location == connections.OnPremises && c.Endpoints.Autodiscover != "" {
+			c.Endpoints.EWS = "" // Autodiscover told it
+		}
 		data, err := json.Marshal(c)
 		if err != nil {
 			return nil // a Connection is plain data
@@ -281,7 +313,7 @@ func (s *Session) replaced(ctx context.Context, now connections.Connection) (not
 	case was.Registration.ClientID != "" && !s.edit.sameApp(now):
 		notes = append(notes, fmt.Sprintf("The application that the connection used before stays in Entra ID (%s). When nothing needs it any more, delete it there:%s",
 			strings.TrimSpace(was.Registration.AppName+" "+was.Registration.ClientID), link(cloud.Cloud.AppOverview)))
-	case otherCredential:
+	case otherCredential && was.Location == connections.Online:
 		notes = append(notes, "The credential that the connection used before is still valid in Entra ID. When nothing needs it any more, remove it there:"+link(cloud.Cloud.AppCredentials))
 	}
 	if was.Credential.Type == connections.TypeCertificate && was.Credential.Secret.Scheme() == connections.SchemeStore && !strings.EqualFold(was.Credential.Thumbprint, now.Credential.Thumbprint) {

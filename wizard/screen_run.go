@@ -189,6 +189,7 @@ func (m *screen) runEnded(msg runMsg) tea.Cmd {
 	r.active, r.halting, r.ended = false, false, m.now()
 	r.cancel()
 	if msg.err != nil {
+		m.s.learn(r.session) // a certificate that it came across
 		for i := range r.rows {
 			r.rows[i].running = false
 		}

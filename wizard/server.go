@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/cloud"
 )
 
 // The keys of the fields that on-premises connections have.
@@ -89,7 +90,7 @@ func exchangeServerStep() Step {
 				Default: func(*Env, Answers) string { return no },
 				Check: func(_ *Env, a Answers, v string) (string, error) {
 					if v == no && a.Get(foundUntrusted) == yes {
-						return v, &CertificateError{Description: a[foundUntrusted].Note}
+						return v, errors.New("nothing is sent to the server until its certificate is trusted")
 					}
 					return v, nil
 				}},
@@ -103,7 +104,7 @@ func exchangeServerStep() Step {
 type CertificateError struct{ Description string }
 
 func (e *CertificateError) Error() string {
-	return "the server's certificate is not trusted. " + e.Description + " Compare the SHA-256 with the server's own (Exchange Management Shell: Get-ExchangeCertificate | Format-List Subject,CertificateDomains,Thumbprint,RawData), then trust it"
+	return "nobody has said to trust it, so nothing was sent. " + e.Description + " Compare the SHA-256 with the server's own, then trust it"
 }
 
 // ipNotice is the seed's warning.
@@ -161,7 +162,7 @@ func exchangeAdminStep() Step {
 }
 
 // fillExchange gives a connection the addresses that its answers tell.
-func fillExchange(env *Env, a Answers, in cloudOf, c *connections.Connection) {
+func fillExchange(env *Env, a Answers, in cloud.Cloud, c *connections.Connection) {
 	if c.Location != connections.OnPremises {
 		fillEWS(env, a, in, c)
 		return

@@ -391,7 +391,10 @@ func (s *Session) asked(a Answers) connections.Connection {
 	c := connections.Connection{
 		Name: a.Get(keyName), Kind: s.Flow.Kind, Location: connections.Location(a.Get(keyLocation)), Cloud: a.Get(keyCloud), Account: a.Get(keyAccount),
 	}
-	if cl, err := s.Env.Clouds.Find(c.Cloud); err == nil && s.Flow.Fill != nil {
+	if c.Location == connections.OnPremises {
+		c.Cloud, c.Account = "", ""
+		s.Flow.Fill(s.Env, a, cloud.Cloud{}, &c)
+	} else if cl, err := s.Env.Clouds.Find(c.Cloud); err == nil && s.Flow.Fill != nil {
 		s.Flow.Fill(s.Env, a, cl, &c)
 	}
 	if s.edit != nil {
@@ -407,7 +410,15 @@ func (s *Session) Facts() advice.Facts {
 	if cl, err := s.Env.Clouds.Find(a.Get(keyCloud)); err == nil {
 		f.Cloud = cl
 	}
-	f.Site = s.asked(a).Endpoints.SharePoint
+	asked := s.asked(a)
+	f.Site = asked.Endpoints.SharePoint
+	if asked.Location == connections.OnPremises {
+		f.OnPremises, f.Account, f.Command = true, asked.Account, "c2conn "+s.Flow.Verb
+		if s.edit != nil {
+			f.Connection = s.edit.was.Name
+		}
+		return f
+	}
 	if _, asks := s.Flow.Field(keyLogin); asks && a.Get(keyRegistration) != byHand {
 		if s.Flow.Kind == "" {
 			f.Command = "c2conn " + s.Flow.Verb // a command of its own, not one that makes a connection
@@ -452,6 +463,11 @@ func (s *Session) Load(c connections.Connection) {
 	default:
 		set(keyCredential, bySecret)
 		set(keySecret, "")
+	}
+	if c.Location == connections.OnPremises { // what is set above is about registrations
+		for _, key := range []string{keyCloud, keyRegistration, keyAccount, keyClientID, keyTenantID, keyCredential, keyThumbprint, keySecret, keyReference} {
+			delete(s.Answers, key)
+		}
 	}
 	if s.Flow.Load != nil {
 		s.Flow.Load(c, set)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,6 +128,9 @@ func (o *editOptions) saveText(ctx context.Context, store *connections.Store, na
 			c.Verification = report.Verification(o.Clock.Now())
 			c.AccountID = cmp.Or(report.Found.AccountID, c.AccountID)
 			c.Tenant = report.Found.Tenant.Or(c.Tenant)
+			if c.Location == connections.OnPremises {
+				c.Endpoints, c.Pins = report.Found.Endpoints(c.Endpoints), report.Found.Pins(c.Pins)
+			}
 		}
 		if report.State != connections.StateVerified && !o.saveUnverified {
 			if !o.canAsk() {
@@ -159,9 +163,11 @@ func (o *editOptions) examine(ctx context.Context, c connections.Connection) (ve
 	if err != nil {
 		return verify.Report{}, fmt.Errorf("the edited profile cannot be verified, and was not saved (--no-verify saves it all the same): %w", err)
 	}
-	client, err := o.httpClient(target.Cloud)
-	if err != nil {
-		return verify.Report{}, err
+	var client *http.Client
+	if target.Server == nil {
+		if client, err = o.httpClient(target.Cloud); err != nil {
+			return verify.Report{}, err
+		}
 	}
 	report := verify.Run(ctx, verify.Options{HTTP: client, Clock: o.Clock, Parallel: o.parallel, Saved: store.List}, target, o.progressLines())
 	if errors.Is(ctx.Err(), context.Canceled) {

@@ -134,6 +134,7 @@ type app struct {
 	output     string
 	noInput    bool
 	accessible bool
+	grant      bool          // a missing right to impersonate is granted, on the premises
 	replicas   time.Duration // how long a clean-up waits for them; 0: the registrar's own
 
 	mu                 sync.Mutex // of what follows, and of standard error

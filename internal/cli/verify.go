@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/c2conn/c2conn/internal/report"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/verify"
+	"github.com/c2conn/c2conn/wizard"
 )
 
 func newVerify(a *app) *cobra.Command {
@@ -27,8 +29,9 @@ func newVerify(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Annotations: map[string]string{reports: "yes"},
 		Use:         "verify [NAME…]", Short: "Check that saved connections really work", GroupID: groupConnect,
-		Long: `Runs every check of the connection against the tenant and keeps the result in the
-profile. Nothing in the tenant is changed. With several connections the exit code
+		Long: `Runs every check of the connection against the tenant or the server and keeps the
+result in the profile. Nothing is changed there, unless --grant-impersonation or --fix
+says so. With several connections the exit code
 is that of the failures when they are all of one kind, else 5.
 
 --output also offers the forms of a report: junit, markdown, html and prometheus.
@@ -46,6 +49,7 @@ verifies. It removes nothing.`,
 		Example: `  c2conn verify contoso-exchange
   c2conn verify --all --output json
   c2conn verify --all --expires-within 30d --report html=report.html --report junit=report.xml
+  c2conn verify exch01 --grant-impersonation
   c2conn verify contoso-exchange --fix
   c2conn verify contoso-exchange --fix --dry-run --login device-code
   c2conn verify contoso-exchange --fix --yes --access-token-stdin < token`,
@@ -99,6 +103,7 @@ verifies. It removes nothing.`,
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "longest time for all checks together; unless given, 5s more for each connection")
 	cmd.Flags().IntVar(&side.connections, "parallel", 40, "how many connections are checked side by side")
 	cmd.Flags().IntVar(&side.perTenant, "per-tenant", 8, "how many requests to one tenant are under way at a time")
+	cmd.Flags().BoolVar(&a.grant, "grant-impersonation", false, "on the premises: grant the role ApplicationImpersonation to the account where it is missing")
 	cmd.Flags().BoolVar(&fix.fix, "fix", false, "sign in as administrator and add what the registration lacks, after showing it")
 	cmd.Flags().BoolVar(&fix.dryRun, "dry-run", false, "with --fix: show what is missing and what would be changed, and change nothing")
 	cmd.Flags().BoolVarP(&fix.yes, "yes", "y", false, "with --fix: do not ask")
@@ -152,7 +157,12 @@ func (a *app) examine(ctx context.Context, c connections.Connection, options ver
 		return v.failed(err), nil
 	}
 	v.facts.Cloud = target.Cloud
-	if options.HTTP, err = a.httpClient(target.Cloud); err != nil {
+	if target.Server != nil {
+		if shared != nil {
+			target.Server = shared.server(target)
+		}
+		target.Server.Grant = a.grant
+	} else if options.HTTP, err = a.httpClient(target.Cloud); err != nil {
 		return v.failed(err), nil
 	}
 	store, err := a.store()
@@ -163,7 +173,7 @@ func (a *app) examine(ctx context.Context, c connections.Connection, options ver
 	if options.Saved == nil {
 		options.Saved = store.List
 	}
-	if shared != nil {
+	if shared != nil && target.Server == nil {
 		// An application that cannot be made is told of by the checks.
 		target.App, _ = shared.app(target, a.Clock.Now)
 	}
@@ -181,7 +191,7 @@ func (a *app) examine(ctx context.Context, c connections.Connection, options ver
 		}
 		x.Verification = report.Verification(a.Clock.Now())
 		x.Tenant = report.Found.Tenant.Or(x.Tenant)
-		x.Endpoints = report.Found.Endpoints(x.Endpoints)
+		x.Endpoints, x.Pins = report.Found.Endpoints(x.Endpoints), report.Found.Pins(x.Pins)
 		x.AccountID = cmp.Or(report.Found.AccountID, x.AccountID)
 		if report.Found.ObjectID != "" {
 			x.Registration.ObjectID = report.Found.ObjectID
@@ -209,7 +219,7 @@ func (v verified) failed(err error) verified {
 // sameSubject reports whether two versions of a profile are verified alike.
 func sameSubject(a, b connections.Connection) bool {
 	return a.Account == b.Account && a.Cloud == b.Cloud && a.Tenant == b.Tenant && a.Endpoints == b.Endpoints &&
-		a.Registration.ClientID == b.Registration.ClientID && a.Registration.Permissions == b.Registration.Permissions && a.LegacyAdmin == b.LegacyAdmin && a.Credential == b.Credential && a.Kind == b.Kind && a.Location == b.Location
+		a.Registration.ClientID == b.Registration.ClientID && a.Registration.Permissions == b.Registration.Permissions && a.LegacyAdmin == b.LegacyAdmin && a.Credential == b.Credential && a.Kind == b.Kind && a.Location == b.Location && maps.Equal(a.Pins, b.Pins)
 }
 
 // target loads what the checks of a saved connection need.
@@ -221,6 +231,10 @@ func (a *app) target(ctx context.Context, c connections.Connection) (verify.Targ
 type credentialLoader func(context.Context, connections.Connection) (entra.Credential, error)
 
 func (a *app) targetWith(ctx context.Context, c connections.Connection, load credentialLoader) (verify.Target, error) {
+	if c.Location == connections.OnPremises {
+		server, err := a.server(ctx, c)
+		return verify.Target{Connection: c, Server: server}, err
+	}
 	clouds, err := a.cloudSet()
 	if err != nil {
 		return verify.Target{}, err
@@ -231,6 +245,19 @@ func (a *app) targetWith(ctx context.Context, c connections.Connection, load cre
 	}
 	cred, err := load(ctx, c)
 	return verify.Target{Connection: c, Credential: cred, Cloud: cl}, err
+}
+
+// server is what the verification of a connection to a server on the premises takes.
+func (a *app) server(ctx context.Context, c connections.Connection) (*verify.Server, error) {
+	store, err := a.store()
+	if err != nil {
+		return nil, err
+	}
+	password, err := wizard.LoadPassword(ctx, store, c)
+	if err != nil {
+		return nil, &entra.SecretError{What: "password", Err: err}
+	}
+	return verify.NewServer(c, verify.ServerOptions{Getenv: a.Getenv, ReadFile: a.ReadFile, Clock: a.Clock, Rand: a.Rand, Password: password})
 }
 
 // application is a saved connection's application, ready to sign in.

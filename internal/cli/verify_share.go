@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"sync"
@@ -19,18 +20,22 @@ type sharing struct {
 	perTenant int
 	tenants   entra.Tenants
 
-	mu     sync.Mutex
-	apps   map[string]*entra.App
-	creds  map[string]func() (entra.Credential, error)
-	queues map[string]*transport.Slots
+	mu      sync.Mutex
+	servers map[string]*verify.Server
+	apps    map[string]*entra.App
+	creds   map[string]func() (entra.Credential, error)
+	queues  map[string]*transport.Slots
 }
 
 func newSharing(a *app, perTenant int) *sharing {
-	return &sharing{from: a, perTenant: perTenant, apps: map[string]*entra.App{}, creds: map[string]func() (entra.Credential, error){}, queues: map[string]*transport.Slots{}}
+	return &sharing{from: a, perTenant: perTenant, apps: map[string]*entra.App{}, servers: map[string]*verify.Server{}, creds: map[string]func() (entra.Credential, error){}, queues: map[string]*transport.Slots{}}
 }
 
 // tenantKey tells tenants apart.
 func tenantKey(c connections.Connection) string {
+	if c.Location == connections.OnPremises {
+		return "on-premises\n" + strings.ToLower(cmp.Or(c.Endpoints.Server, c.Account))
+	}
 	if c.Tenant.ID != "" {
 		return c.Cloud + "\n" + strings.ToLower(c.Tenant.ID)
 	}
@@ -66,6 +71,20 @@ func (s *sharing) credential(load credentialLoader) credentialLoader {
 		s.mu.Unlock()
 		return get()
 	}
+}
+
+// server is that of a connection, with the account of all that sign in alike: a wrong
+// password is found out once, not once for each of them.
+func (s *sharing) server(target verify.Target) *verify.Server {
+	c := target.Connection
+	key := strings.Join([]string{strings.ToLower(c.Account), strings.ToLower(c.Endpoints.Domain), c.Credential.Cache, credentialKey(c)}, "\n")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.servers[key]; known != nil {
+		return target.Server.WithAccountOf(known)
+	}
+	s.servers[key] = target.Server
+	return target.Server
 }
 
 // app is the application of a connection, the same for all that sign in alike.

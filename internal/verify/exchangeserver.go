@@ -68,10 +68,8 @@ const closeLimit = 10 * time.Second
 // autodiscover finds the EWS URL.
 func (s *subject) autodiscover(ctx context.Context, _ need) task.Result {
 	c, server := s.target.Connection, s.target.Server
-	limited, cancel := context.WithTimeout(ctx, autodiscoverLimit)
-	defer cancel()
-	found, err := autodiscover.Find(limited, autodiscover.Options{
-		Address: c.Account, SCP: s.directoryEndpoints,
+	found, err := autodiscover.Find(ctx, autodiscover.Options{
+		Address: c.Account, Domain: c.Endpoints.Domain, SCP: s.directoryEndpoints,
 		Anonymous: server.Trust.Client(winauth.HTTPOptions{Dial: server.Reach.Dial, Proxy: server.proxy, Clock: s.o.Clock}),
 		SignedIn:  server.Account.HTTP(winauth.HTTPOptions{Trust: server.Trust, Dial: server.Reach.Dial, Proxy: server.proxy, Clock: s.o.Clock}),
 		Resolver:  server.Reach.Resolver, Clock: s.o.Clock,
@@ -99,9 +97,6 @@ func (s *subject) autodiscover(ctx context.Context, _ need) task.Result {
 	r.Details = append([]string{"EWS URL: " + found.EWS}, attempts(found.Tried)...)
 	return r
 }
-
-// autodiscoverLimit is how long the whole search may take.
-const autodiscoverLimit = 15 * time.Second
 
 // isSignInError reports whether the account itself was refused.
 func isSignInError(err error) bool {

@@ -3,12 +3,12 @@ package verify
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -31,8 +31,8 @@ type Server struct {
 	Grant bool
 
 	proxy  func(*http.Request) (*url.URL, error)
-	roots  *x509.CertPool
 	client *http.Client
+	o      ServerOptions
 }
 
 // ServerOptions are what NewServer needs. The environment names proxy, authorities,
@@ -64,21 +64,45 @@ func NewServer(c connections.Connection, o ServerOptions) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Reach: reach, roots: roots, proxy: proxy}
+	s := &Server{Reach: reach, proxy: proxy}
 	account := winauth.AccountOptions{
 		Name: c.Account, Password: o.Password, Domain: c.Endpoints.Domain,
 		Resolver: reach.Resolver, Dial: reach.Dial, Clock: o.Clock, Rand: o.Rand, ReadFile: o.ReadFile,
 	}
 	if c.Credential.Type == connections.TypeTicketCache {
-		account.Cache = cmp.Or(c.Credential.Cache, o.Getenv("KRB5CCNAME"))
+		account.Cache = TicketCache(c, o.Getenv)
 	}
-	s.Account = winauth.NewAccount(account)
 	s.Trust = winauth.NewTrust(winauth.TrustOptions{Roots: roots, Pins: c.Pins, Clock: o.Clock, Trusted: o.Trusted, FirstUse: o.FirstUse})
+	s.o = o
+	return s, s.signIn(winauth.NewAccount(account))
+}
+
+// signIn makes the client of an account.
+func (s *Server) signIn(account *winauth.Account) (err error) {
+	s.Account = account
 	s.client, err = transport.New(transport.Options{
-		Getenv: o.Getenv, Clock: o.Clock, Rand: o.Rand,
-		Base: once{s.Account.HTTP(winauth.HTTPOptions{Trust: s.Trust, Dial: reach.Dial, Proxy: proxy, Clock: o.Clock}).Transport},
+		Getenv: s.o.Getenv, Clock: s.o.Clock, Rand: s.o.Rand,
+		Base: once{account.HTTP(winauth.HTTPOptions{Trust: s.Trust, Dial: s.Reach.Dial, Proxy: s.proxy, Clock: s.o.Clock}).Transport},
 	})
-	return s, err
+	return err
+}
+
+// WithAccountOf returns s with the account of another one, which signs in alike: what is
+// known of the password is shared.
+func (s *Server) WithAccountOf(other *Server) *Server {
+	shared := *s
+	if err := shared.signIn(other.Account); err != nil {
+		return s // what it reads of the environment was read before
+	}
+	return &shared
+}
+
+// TicketCache is the file with the Kerberos tickets of a connection: its own, else what
+// the environment or the system says.
+//
+// Source: MIT krb5 documentation, "Default ccache name".
+func TicketCache(c connections.Connection, getenv func(string) string) string {
+	return cmp.Or(c.Credential.Cache, getenv("KRB5CCNAME"), fmt.Sprintf("/tmp/krb5cc_%d", os.Getuid()))
 }
 
 // once marks the refusals that sending again does not mend: one more failed sign-in

@@ -11,8 +11,7 @@ import (
 )
 
 // Pinned are the certificates that were accepted though they do not verify: those of
-// TrustOptions.Trusted and of a first use, by host:port, with the pins that are still
-// the ones in use.
+// TrustOptions.Trusted and of a first use, by host:port.
 func (t *Trust) Pinned() map[string]string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,0 +1,200 @@
+package wizard
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/task"
+	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/internal/verify"
+	"github.com/c2conn/c2conn/internal/winauth"
+)
+
+// configureServer verifies a connection to a server on the premises. Nothing is changed
+// there, but for the right to impersonate where the answers say to grant it. A
+// certificate that nobody has said to trust is a *ProblemsError, and the question
+// whether to trust it is asked from then on.
+func (s *Session) configureServer(ctx context.Context, listen func(task.Event)) (*Outcome, error) {
+	a := s.answersInForce()
+	out := &Outcome{Connection: s.asked(a)}
+	c := &out.Connection
+	password, err := s.serverCredential(ctx, a, out)
+	if err != nil {
+		return nil, err
+	}
+	server, err := s.server(a, *c, password)
+	if err != nil {
+		return nil, err
+	}
+	if s.Env.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.Env.Timeout)
+		defer cancel()
+	}
+	out.Report = verify.Run(ctx, verify.Options{Clock: s.Env.Clock, Parallel: s.Env.Parallel, Saved: s.Env.profiles().List}, verify.Target{Connection: *c, Server: server}, listen)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, ctx.Err()
+	}
+	if untrusted := unknownCertificate(out.Report); untrusted != nil {
+		return nil, s.askTrust(untrusted)
+	}
+	out.Verified = out.Report.State == connections.StateVerified
+	c.Verification = out.Report.Verification(s.Env.Clock.Now())
+	c.Endpoints = out.Report.Found.Endpoints(c.Endpoints)
+	c.Pins = out.Report.Found.Pins(c.Pins)
+	if len(c.Pins) > 0 && a.Get(keyTrust) == yes && a.Get(foundSum) == "" {
+		for host, sum := range c.Pins {
+			out.Notes = append(out.Notes, fmt.Sprintf("The certificate of %s was trusted because it was the first one: SHA-256 %s. Compare it with the server's own.", host, sum))
+		}
+	}
+	return out, nil
+}
+
+// server is what the verification of c takes besides.
+func (s *Session) server(a Answers, c connections.Connection, password connections.Secret) (*verify.Server, error) {
+	var trusted []string
+	for _, sum := range []string{a.Get(keyCertSum), a.Get(foundSum)} {
+		if sum != "" && (sum != a.Get(foundSum) || a.Get(keyTrust) == yes) {
+			trusted = append(trusted, sum)
+		}
+	}
+	server, err := verify.NewServer(c, verify.ServerOptions{
+		Getenv: s.Env.Getenv, ReadFile: s.Env.ReadFile, Clock: s.Env.Clock, Rand: s.Env.Rand, Password: password,
+		Trusted: trusted, FirstUse: a.Get(keyTrust) == yes && a.Get(foundSum) == "",
+	})
+	if err == nil {
+		server.Grant = a.Get(keyGrant) == yes
+	}
+	return server, err
+}
+
+// unknownCertificate is the certificate for which a check failed because nobody has
+// said to trust it; nil where there is none.
+func unknownCertificate(r verify.Report) *winauth.UntrustedError {
+	for _, result := range r.Results {
+		if e, ok := errors.AsType[*winauth.UntrustedError](result.Err); ok && result.Status == task.Fail {
+			return e
+		}
+	}
+	return nil
+}
+
+// askTrust puts the certificate before whoever answers.
+func (s *Session) askTrust(e *winauth.UntrustedError) error {
+	text := describeServer(e)
+	delete(s.Answers, keyTrust)
+	s.Answers[foundUntrusted] = Value{Text: yes, Note: text}
+	s.Answers[foundSum] = Value{Text: e.SHA256}
+	f, _ := s.Flow.Field(keyTrust)
+	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text}}}}
+}
+
+// describeServer says in words what a server shows.
+func describeServer(e *winauth.UntrustedError) string {
+	text := e.Host + " shows a certificate that is not trusted: " + e.Reason + "."
+	if c := e.Certificate; c != nil {
+		text += fmt.Sprintf(" Subject %s, issued by %s, for %s, valid %s to %s.", transport.CleanText(c.Subject.String(), 200), transport.CleanText(c.Issuer.String(), 200),
+			names(c), c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly))
+	}
+	return text + " SHA-256 " + grouped(e.SHA256) + "."
+}
+
+func names(c *x509.Certificate) string {
+	var list []string
+	for _, n := range c.DNSNames {
+		list = append(list, transport.CleanText(n, 100))
+	}
+	for _, ip := range c.IPAddresses {
+		list = append(list, ip.String())
+	}
+	if len(list) == 0 {
+		return "no name"
+	}
+	if len(list) > mostNames {
+		list = append(list[:mostNames], "…")
+	}
+	return strings.Join(list, ", ")
+}
+
+const mostNames = 6
+
+// grouped writes a sum so that it can be compared by eye.
+func grouped(sum string) string {
+	var b strings.Builder
+	for i, r := range sum {
+		if i > 0 && i%8 == 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// serverCredential decides where the password is kept, and returns it.
+func (s *Session) serverCredential(ctx context.Context, a Answers, out *Outcome) (connections.Secret, error) {
+	env, c := s.Env, &out.Connection
+	c.Credential = connections.Credential{Type: connections.TypePassword}
+	switch a.Get(keySignInBy) {
+	case byKeeping:
+		was := s.edit.was
+		c.Credential = was.Credential
+		out.keep = func(context.Context) (kept, error) { return kept{ref: was.Credential.Secret}, nil }
+		if was.Credential.Type == connections.TypeTicketCache {
+			return connections.Secret{}, nil
+		}
+		password, err := LoadPassword(ctx, env.Store, was)
+		if err != nil {
+			return password, problem(s, keySignInBy, err)
+		}
+		return password, nil
+	case byTickets:
+		c.Credential = connections.Credential{Type: connections.TypeTicketCache, Cache: expandHome(env, a.Get(keyTickets))}
+		out.keep = func(context.Context) (kept, error) { return kept{}, nil }
+		return connections.Secret{}, nil
+	case byReference:
+		ref := connections.Ref(a.Get(keyPassRef))
+		password, err := env.Store.Secret(ctx, ref)
+		if err == nil {
+			password, err = passwordText(password)
+		}
+		if err != nil {
+			return password, problem(s, keyPassRef, err)
+		}
+		out.keep = func(context.Context) (kept, error) { return kept{ref: ref}, nil }
+		return password, nil
+	}
+	password := a[keyAdminSecret].Secret
+	err := s.plan(ctx, out, keyAdminSecret, func(ctx context.Context) (kept, error) {
+		ref, err := env.Store.PutSecret(ctx, password)
+		return kept{ref: ref, undo: func(ctx context.Context) error { return env.Store.DeleteSecret(ctx, ref) }}, err
+	})
+	return password, err
+}
+
+// LoadPassword reads the password of a saved on-premises connection; none where it
+// signs in with Kerberos tickets.
+func LoadPassword(ctx context.Context, store *connections.Store, c connections.Connection) (connections.Secret, error) {
+	if c.Credential.Type == connections.TypeTicketCache {
+		return connections.Secret{}, nil
+	}
+	secret, err := store.Secret(ctx, c.Credential.Secret)
+	if err != nil {
+		return secret, err
+	}
+	return passwordText(secret)
+}
+
+// passwordText is a password as it was meant by whoever wrote the file: without the
+// line's end.
+func passwordText(secret connections.Secret) (connections.Secret, error) {
+	text := SecretText(secret.Reveal())
+	if text.IsZero() {
+		return text, errors.New("the password is empty")
+	}
+	return text, nil
+}
