@@ -43,6 +43,8 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": the server answered %d, fault %d: %s", e.Status, e.Code, e.Message)
 	case e.Message != "":
 		fmt.Fprintf(&b, ": the server answered %d: %s", e.Status, e.Message)
+	case e.Err != nil && e.Status != 0:
+		fmt.Fprintf(&b, ": the server answered %d: %v", e.Status, e.Err)
 	case e.Err != nil:
 		fmt.Fprintf(&b, ": %v", e.Err)
 	default:
@@ -160,6 +162,13 @@ var (
 	// ErrClosed is the error of a session that was closed.
 	ErrClosed = errors.New("remote PowerShell: the session is closed")
 )
+
+// unsent is the error of a request that did not go out, because nobody could be signed in.
+type unsent struct{ err error }
+
+func (e *unsent) Error() string { return e.err.Error() }
+
+func (e *unsent) Unwrap() error { return e.err }
 
 var (
 	errNotSOAP   = errors.New("the answer is no SOAP envelope")

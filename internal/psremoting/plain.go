@@ -40,12 +40,22 @@ func (p *plain) post(ctx context.Context, id string, envelope []byte) (reply, er
 	if p.conn != nil && !p.conn.alive() {
 		p.close()
 	}
-	if p.conn == nil {
+	reused := p.conn != nil
+	if !reused {
 		if err := p.connect(ctx, id); err != nil {
 			return reply{}, err
 		}
 	}
 	r, err := p.sealed(ctx, id, envelope)
+	var refused *Error
+	if reused && errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
+		// The server has forgotten the context, and so has not read the request.
+		p.close()
+		if err := p.connect(ctx, id); err != nil {
+			return reply{}, err
+		}
+		r, err = p.sealed(ctx, id, envelope)
+	}
 	if err != nil {
 		p.close() // its sequence numbers, or its bytes, may be out of step
 	}
@@ -65,7 +75,7 @@ func (p *plain) sealed(ctx context.Context, id string, envelope []byte) (reply, 
 	// Where the server no longer knows the context it answers 401, of course unsealed,
 	// and IIS redirects and refuses unsealed, too. The status is then all we take.
 	if !sealed(r.header.Get("Content-Type")) {
-		fail := &Error{Op: "sealed request", Status: r.status, RequestID: id, Err: ErrUnsealed}
+		fail := &Error{Status: r.status, RequestID: id, Err: ErrUnsealed}
 		if r.status == http.StatusUnauthorized {
 			fail.WWWAuth = wwwAuthenticate(r.header)
 		}
@@ -85,6 +95,20 @@ func (p *plain) sealed(ctx context.Context, id string, envelope []byte) (reply, 
 // connect makes a connection and signs in on it, with requests that have no body. The
 // first asks how; source of that order: MS-WSMV 2.2.9.1 and RFC 4559 section 5.
 func (p *plain) connect(ctx context.Context, id string) error {
+	err := p.dial(ctx)
+	if err == nil {
+		err = p.signIn(ctx, id)
+	}
+	if err != nil {
+		p.close()
+		return &unsent{err}
+	}
+	return nil
+}
+
+// dial replaces the connection by a new one.
+func (p *plain) dial(ctx context.Context) error {
+	p.close()
 	dial := p.o.Dial
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
@@ -94,10 +118,6 @@ func (p *plain) connect(ctx context.Context, id string) error {
 		return err
 	}
 	p.conn = newWire(c)
-	if err := p.signIn(ctx, id); err != nil {
-		p.close()
-		return err
-	}
 	return nil
 }
 
@@ -110,12 +130,10 @@ func (p *plain) signIn(ctx context.Context, id string) error {
 		if p.scheme = offered(r.header); r.status != http.StatusUnauthorized || p.scheme == "" {
 			return p.refused(id, r)
 		}
-		if r.header.Get("Connection") == "close" {
-			c, err := p.redial(ctx)
-			if err != nil {
+		if p.conn.over {
+			if err := p.dial(ctx); err != nil {
 				return err
 			}
-			p.conn = c
 		}
 	}
 	s, err := p.o.Seal(ctx, p.scheme)
@@ -134,22 +152,11 @@ func (p *plain) signIn(ctx context.Context, id string) error {
 	if err := s.Accept(token); err != nil {
 		return err
 	}
+	if p.conn.over {
+		return errors.New("the server ends the connection after the sign-in, which holds for that connection only")
+	}
 	p.conn.sealer = s
 	return nil
-}
-
-// redial replaces the connection by a new one.
-func (p *plain) redial(ctx context.Context) (*wire, error) {
-	p.close()
-	dial := p.o.Dial
-	if dial == nil {
-		dial = (&net.Dialer{}).DialContext
-	}
-	c, err := dial(ctx, "tcp", p.host)
-	if err != nil {
-		return nil, err
-	}
-	return newWire(c), nil
 }
 
 // refused is the error of a sign-in that was not taken.
@@ -235,6 +242,7 @@ type wire struct {
 	r      *bufio.Reader
 	limit  *io.LimitedReader // of one answer, its header included
 	first  chan error        // the first byte of an answer came, or the connection ended
+	over   bool              // the server has said that it closes it
 	sealer Sealer            // nil until signed in
 }
 
@@ -258,7 +266,7 @@ func (w *wire) listen() {
 
 // alive reports whether nothing has come between two requests, neither the end nor
 // bytes that nobody asked for.
-func (w *wire) alive() bool { return len(w.first) == 0 }
+func (w *wire) alive() bool { return !w.over && len(w.first) == 0 }
 
 // do sends a request and reads its answer. After an error the connection is done for.
 func (w *wire) do(ctx context.Context, req *http.Request) (reply, error) {
@@ -286,10 +294,7 @@ func (w *wire) roundTrip(req *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if res.Close {
-		w.c.Close()
-		res.Header.Set("Connection", "close")
-	}
+	w.over = res.Close
 	w.listen()
 	return reply{res.StatusCode, res.Header, body}, nil
 }

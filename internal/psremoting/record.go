@@ -63,29 +63,28 @@ func category(n int64) string {
 	return names[n]
 }
 
-// hostCall says what a host call wants. One that wants no answer is only told
-// (false): lines written to a console that is not there. Source: MS-PSRP 2.2.3.17.
-func hostCall(data []byte) (method string, wants bool, err error) {
+// refuseHostCall is the error of a call of the server to our console, which is not
+// there. Calls that want no answer, such as lines to be written, are none.
+//
+// Source: MS-PSRP 2.2.3.17, methods by their numbers.
+func refuseHostCall(command string, data []byte) error {
 	o, err := parseCLIXML(data)
 	if err != nil {
-		return "", false, err
+		return err
 	}
 	mi, _ := o.Get("mi")
 	n, ok := mi.Int()
-	if !ok {
-		return "", false, errMessage
-	}
 	switch {
+	case !ok:
+		return errMessage
 	case n >= 6 && n <= 10, n >= 13 && n <= 22: // exit and notifications; Write…
-		wants = false
+		return nil
 	case n >= 28 && n <= 42 && n%2 == 0, n >= 47 && n <= 49, n == 51: // Set…, FlushInputBuffer, ScrollBufferContents
-		wants = false
-	default:
-		wants = true
+		return nil
 	}
-	method = transport.CleanText(mi.Text, 100)
+	method := transport.CleanText(mi.Text, 100)
 	if method == "" {
 		method = "an unnamed method"
 	}
-	return method, wants, nil
+	return &HostCallError{command, method}
 }

@@ -52,6 +52,7 @@ func (s *Session) Run(ctx context.Context, c Command) (Output, error) {
 	}
 	limited, cancel := context.WithTimeout(ctx, s.o.Limit)
 	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
 	if err := p.run(limited); err != nil {
 		s.broken = fmt.Errorf("%w: %w", ErrGivenUp, err)
 		return p.out, err
@@ -156,13 +157,7 @@ func (p *pipeline) take(m message) (ended bool, err error) {
 	case msgPipelineState:
 		return p.ended(m.data)
 	case msgPipelineHostCall, msgPoolHostCall:
-		method, wants, err := hostCall(m.data)
-		if err != nil {
-			return false, err
-		}
-		if wants {
-			return false, &HostCallError{p.c.Name, method}
-		}
+		return false, refuseHostCall(p.c.Name, m.data)
 	case msgPublicKeyRequest:
 		return false, errMessage // secure strings are not for us
 	}

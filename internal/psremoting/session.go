@@ -50,9 +50,12 @@ type Session struct {
 	pool guid
 	next uint64 // id of the next object that is cut into fragments
 
-	turn   chan struct{} // holds one token: who has it may use all of the above
-	broken error         // why no command can run any more
-	gone   bool          // the shell is deleted
+	broken error // why no command can run any more
+	gone   bool  // the shell is deleted
+
+	turn chan struct{}   // holds one token: who has it may use all of the above
+	life context.Context // ends with Close
+	end  context.CancelFunc
 }
 
 // Open makes a session. One that fails half way leaves no shell behind, as far as
@@ -77,6 +80,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 			err = errors.Join(err, fmt.Errorf("the half-open shell may be left behind: %w", e))
 		}
 	}
+	s.end()
 	s.e.link.close()
 	return nil, err
 }
@@ -114,6 +118,7 @@ func newSession(o Options) (*Session, error) {
 		}
 	}
 	s.turn <- struct{}{}
+	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -164,6 +169,8 @@ func (s *Session) open(ctx context.Context) error {
 			return poolState(m.data)
 		case msgPublicKeyRequest:
 			return false, errMessage // secure strings are not for us
+		case msgPoolHostCall:
+			return false, refuseHostCall("Open", m.data)
 		}
 		return false, nil
 	})
@@ -173,7 +180,9 @@ func (s *Session) open(ctx context.Context) error {
 func uncertain(err error) bool {
 	var e *Error
 	var redirect *RedirectError
-	if !errors.As(err, &e) || errors.As(err, &redirect) {
+	var kept *unsent
+	var dial *net.OpError
+	if !errors.As(err, &e) || errors.As(err, &redirect) || errors.As(err, &kept) || errors.As(err, &dial) && dial.Op == "dial" {
 		return false
 	}
 	// A fault is a no; so are the statuses with which IIS refuses.
@@ -230,13 +239,12 @@ func (s *Session) delete(ctx context.Context) error {
 }
 
 // Close deletes the session on the server, also after an error and where ctx has
-// ended: it takes its own limit for that. It waits for a command that is running.
+// ended: it takes its own limit for that. A command that is running is stopped.
 // Closing twice is fine. The error is that of the deletion; a shell that the server
 // does not know any more is none.
 func (s *Session) Close(ctx context.Context) error {
-	// Whoever runs a command stops when his own context ends; there is no other way
-	// to take the turn from him.
-	<-s.turn
+	s.end()
+	<-s.turn // comes within CloseLimit
 	defer func() { s.turn <- struct{}{} }()
 	if s.gone {
 		return nil

@@ -3,6 +3,7 @@ package psremoting
 import (
 	"context"
 	"encoding/base64"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -89,6 +90,7 @@ func (e *endpoint) call(ctx context.Context, op, action string, o *option, body 
 	if err != nil {
 		var done *Error
 		if errors.As(err, &done) {
+			done.Op = or(done.Op, op)
 			return answer{}, err
 		}
 		return answer{}, &Error{Op: op, RequestID: id.String(), Err: err}
@@ -106,14 +108,21 @@ func (e *endpoint) envelope(id, action string, o *option, body string) string {
 		`<a:Action s:mustUnderstand="true">%s</a:Action><w:MaxEnvelopeSize s:mustUnderstand="true">%d</w:MaxEnvelopeSize>`+
 		`<a:MessageID>uuid:%s</a:MessageID><w:Locale xml:lang="en-US" s:mustUnderstand="false"/><p:DataLocale xml:lang="en-US" s:mustUnderstand="false"/>`+
 		`<p:SessionId s:mustUnderstand="false">uuid:%s</p:SessionId>`,
-		escape(e.url), e.config, action, answerSize, id, e.session)
+		xmlText(e.url), e.config, action, answerSize, id, e.session)
 	if e.shell != "" {
-		fmt.Fprintf(&b, `<w:SelectorSet><w:Selector Name="ShellId">%s</w:Selector></w:SelectorSet>`, escape(e.shell))
+		fmt.Fprintf(&b, `<w:SelectorSet><w:Selector Name="ShellId">%s</w:Selector></w:SelectorSet>`, xmlText(e.shell))
 	}
 	if o != nil {
 		fmt.Fprintf(&b, `<w:OptionSet s:mustUnderstand="true"><w:Option Name="%s"%s>%s</w:Option></w:OptionSet>`, o.name, o.attributes, o.value)
 	}
 	fmt.Fprintf(&b, `<w:OperationTimeout>PT%.3fS</w:OperationTimeout></s:Header><s:Body>%s</s:Body></s:Envelope>`, e.poll.Seconds(), body)
+	return b.String()
+}
+
+// xmlText writes a text for XML.
+func xmlText(s string) string {
+	var b strings.Builder
+	_ = xml.EscapeText(&b, []byte(s)) // a Builder takes everything
 	return b.String()
 }
 
@@ -124,7 +133,7 @@ func (e *endpoint) read(op, id string, r reply) (answer, error) {
 	case r.status >= 300 && r.status < 400:
 		return answer{}, &RedirectError{URL: transport.CleanText(r.header.Get("Location"), 2000), Err: fail}
 	case r.status == http.StatusUnauthorized:
-		fail.WWWAuth = transport.CleanText(strings.Join(r.header.Values("WWW-Authenticate"), ", "), 2000)
+		fail.WWWAuth = wwwAuthenticate(r.header)
 		return answer{}, fail
 	}
 	a, err := parseAnswer(r.body)
