@@ -146,10 +146,10 @@ func (f *field) offers() []Option {
 	typed := strings.ToLower(strings.TrimSpace(f.text))
 	var fit []Option
 	for _, o := range f.list {
-		if strings.EqualFold(o.Value, typed) {
+		if o.Unavailable == "" && strings.EqualFold(o.Value, typed) {
 			return nil
 		}
-		if strings.Contains(strings.ToLower(o.Value+" "+o.Title), typed) {
+		if o.Unavailable != "" || strings.Contains(strings.ToLower(o.Value+" "+o.Title), typed) {
 			fit = append(fit, o)
 		}
 	}

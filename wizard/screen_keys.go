@@ -102,7 +102,7 @@ func (m *screen) choiceKey(f *field, k tea.KeyPressMsg) tea.Cmd {
 func (m *screen) textKey(f *field, k tea.KeyPressMsg) tea.Cmd {
 	switch k.String() {
 	case "down":
-		if f.onList+1 < len(f.offers()) {
+		if offers := f.offers(); f.onList+1 < len(offers) && offers[f.onList+1].Unavailable == "" {
 			f.onList++
 		}
 		return nil

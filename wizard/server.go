@@ -2,7 +2,6 @@ package wizard
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -313,19 +312,4 @@ func checkUPN(_ *Env, _ Answers, v string) (string, error) {
 		return v, fmt.Errorf("%q is no user name (UPN); it looks like admin@contoso.com", v)
 	}
 	return v, nil
-}
-
-// suggestDomains and suggestAdministrators are the seed's Browse button.
-func suggestDomains(ctx context.Context, env *Env, a Answers) []Option {
-	if env.Browse == nil {
-		return nil
-	}
-	return env.Browse.Domains(ctx, browsing(env, a))
-}
-
-func suggestAdministrators(ctx context.Context, env *Env, a Answers) []Option {
-	if env.Browse == nil {
-		return nil
-	}
-	return env.Browse.Administrators(ctx, browsing(env, a))
 }

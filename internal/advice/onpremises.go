@@ -96,7 +96,7 @@ func fromServers(err error, f Facts) (judgement, bool) {
 	if row, ok := ownServerRow(err, f); ok {
 		return judgement{row: row}, true
 	}
-	if row, ok := signInRow(err); ok {
+	if row, ok := windowsRow(err); ok {
 		return judgement{row: row}, true
 	}
 	if row, ok := findingRow(err); ok {
@@ -217,8 +217,8 @@ func (f Facts) grantImpersonation() []string {
 	return []string{"Let c2conn grant it to the account:", "$ c2conn verify " + shellWord(f.Connection) + " --grant-impersonation"}
 }
 
-// signInRow is about who signs in, and whom is trusted.
-func signInRow(err error) (row, bool) {
+// windowsRow is about who signs in, and whom is trusted.
+func windowsRow(err error) (row, bool) {
 	var (
 		untrusted *winauth.UntrustedError
 		changed   *winauth.PinChangedError
@@ -260,7 +260,7 @@ func signInRow(err error) (row, bool) {
 			next: []string{"Type the password anew; check the keyboard's language and Caps Lock.", "If the password was changed, give the new one: c2conn edit {connectionarg}", "{again}"}, class: ClassAuth,
 		}, true
 	case errors.As(err, &locked):
-		return lockedRow(locked), true
+		return accountLockedRow(locked), true
 	case errors.As(err, &unknown):
 		return row{
 			what: "The domain " + or(unknown.Domain, "") + " does not know {account}.", short: "the domain does not know the account",
@@ -281,7 +281,7 @@ func signInRow(err error) (row, bool) {
 		}
 		return r, true
 	case errors.As(err, &refused):
-		return refusedRow(refused), true
+		return serverRefusedRow(refused), true
 	case errors.As(err, &method):
 		return methodRow(method), true
 	case errors.As(err, &plain):
@@ -303,7 +303,7 @@ func signInRow(err error) (row, bool) {
 	return row{}, false
 }
 
-func lockedRow(e *winauth.LockedError) row {
+func accountLockedRow(e *winauth.LockedError) row {
 	r := row{what: "The account {account} cannot sign in.", why: sentence(e), class: ClassAuth}
 	switch e.Reason {
 	case winauth.ReasonLocked:
@@ -329,7 +329,7 @@ func lockedRow(e *winauth.LockedError) row {
 	return r
 }
 
-func refusedRow(e *winauth.RefusedError) row {
+func serverRefusedRow(e *winauth.RefusedError) row {
 	r := row{
 		what: or(e.Server, "The server") + " refused {account}, although the password is right.", short: "refused, although the password is right",
 		why: "The usual reason is Extended Protection: the server wants the sign-in bound to its own certificate, and a load balancer or proxy that decrypts TLS breaks that. Or the account may not sign in over the network there.",

@@ -57,3 +57,13 @@ func text(o psremoting.Object, name string) string {
 	p, _ := o.Get(name)
 	return transport.CleanText(p.Text, 300)
 }
+
+// OwnAddress is the primary SMTP address of the account's own mailbox, "" where it has
+// none or cannot be told.
+func (s *Server) OwnAddress(ctx context.Context, upn string) (string, error) {
+	out, err := s.session.Run(ctx, psremoting.Command{Name: "Get-Mailbox", Params: []psremoting.Param{psremoting.String("Identity", upn)}})
+	if err != nil || len(out.Objects) == 0 {
+		return "", err
+	}
+	return text(out.Objects[0], "PrimarySmtpAddress"), nil
+}

@@ -161,3 +161,14 @@ func (s *Server) Way() string { return s.way }
 
 // Close ends the session.
 func (s *Server) Close(ctx context.Context) error { return s.session.Close(ctx) }
+
+// seal makes the Kerberos contexts for messages over plain http.
+func (o Options) seal(at string) func(context.Context, string) (psremoting.Sealer, error) {
+	return func(ctx context.Context, scheme string) (psremoting.Sealer, error) {
+		u, err := url.Parse(at)
+		if err != nil {
+			return nil, err
+		}
+		return o.Account.Kerberos(ctx, "HTTP/"+strings.ToLower(u.Hostname()), winauth.KerberosOptions{Raw: scheme == psremoting.SchemeKerberos})
+	}
+}

@@ -140,15 +140,15 @@ func (s *subject) directoryEndpoints(ctx context.Context) ([]autodiscover.Endpoi
 	if err != nil {
 		return nil, err
 	}
-	list := make([]autodiscover.Endpoint, len(found))
-	for i, e := range found {
+	list := make([]autodiscover.Endpoint, len(found.List))
+	for i, e := range found.List {
 		list[i] = autodiscover.Endpoint{URL: e.URL}
 	}
 	return list, nil
 }
 
-// ewsClient asks EWS as the account.
-func (s *subject) ewsClient() *ews.Client {
+// serverEWS asks EWS as the account.
+func (s *subject) serverEWS() *ews.Client {
 	_, at := s.exchange.at()
 	return ews.New(ews.Options{URL: at, HTTP: s.target.Server.client, Clock: s.o.Clock})
 }
@@ -157,7 +157,7 @@ func (s *subject) ewsClient() *ews.Client {
 // certificate, the sign-in and the mailbox, and tells the version.
 func (s *subject) exchangeServer(ctx context.Context, _ need) task.Result {
 	host, at := s.exchange.at()
-	_, version, err := s.ewsClient().GetFolder(ctx, "", "inbox")
+	_, version, err := s.serverEWS().GetFolder(ctx, "", "inbox")
 	signedIn, known := s.target.Server.Account.SignIn(hostPort(at))
 	if err != nil {
 		return s.fail("", s.explained(err, signedIn))

@@ -36,7 +36,7 @@ func (s *subject) impersonation(ctx context.Context, _ need) task.Result {
 	if err == nil {
 		return s.impersonates(as, rights)
 	}
-	if !denied(err) {
+	if !mayNotActFor(err) {
 		return s.fail("", err)
 	}
 	if len(enabled(rights.Assignments)) > 0 {
@@ -57,7 +57,7 @@ func (s *subject) impersonation(ctx context.Context, _ need) task.Result {
 	granted := "Granted by the role assignment “" + name + "”. To remove it: Remove-ManagementRoleAssignment '" + strings.ReplaceAll(name, "'", "''") + "'"
 	as, err = s.waitFor(ctx, others)
 	if err != nil {
-		if !denied(err) {
+		if !mayNotActFor(err) {
 			r := s.fail("", err)
 			r.Details = []string{granted}
 			return r
@@ -117,11 +117,11 @@ func (s *subject) actFor(ctx context.Context, mailboxes []string) (string, error
 		if i >= mostTried {
 			break
 		}
-		_, _, err := s.ewsClient().GetFolder(ctx, mailbox, "inbox")
+		_, _, err := s.serverEWS().GetFolder(ctx, mailbox, "inbox")
 		if err == nil {
 			return mailbox, nil
 		}
-		if first == nil || !denied(first) && denied(err) {
+		if first == nil || !mayNotActFor(first) && mayNotActFor(err) {
 			first = err
 		}
 		var e *ews.Error
@@ -141,7 +141,7 @@ func (s *subject) waitFor(ctx context.Context, mailboxes []string) (string, erro
 	var pause transport.Backoff
 	for {
 		as, err := s.actFor(ctx, mailboxes)
-		if err == nil || !denied(err) {
+		if err == nil || !mayNotActFor(err) {
 			return as, err
 		}
 		if !pause.Wait(ctx, s.o.Clock, end, "waiting until the server heeds the new right") {
@@ -150,8 +150,8 @@ func (s *subject) waitFor(ctx context.Context, mailboxes []string) (string, erro
 	}
 }
 
-// denied reports whether the server said that the account may not act for a mailbox.
-func denied(err error) bool {
+// mayNotActFor reports whether the server said that the account may not act for a mailbox.
+func mayNotActFor(err error) bool {
 	var e *ews.Error
 	return errors.As(err, &e) && (e.Code == "ErrorImpersonateUserDenied" || e.Code == "ErrorImpersonationDenied" || e.Code == "ErrorImpersonationFailed")
 }

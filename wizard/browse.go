@@ -1,0 +1,143 @@
+package wizard
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/directory"
+	"github.com/c2conn/c2conn/internal/verify"
+	"github.com/c2conn/c2conn/internal/winauth"
+)
+
+// browseLimit is how long Active Directory is asked for what is offered beneath a field.
+const browseLimit = 10 * time.Second
+
+// signedInUser is the UPN that is proposed: of the Kerberos ticket, else what Windows
+// says of whoever is logged on. "" where neither is there.
+func signedInUser(env *Env) string {
+	if env == nil || env.Getenv == nil {
+		return ""
+	}
+	if ticket, ok := ticketOf(env, ""); ok {
+		user, realm, _ := strings.Cut(ticket.Principal, "@")
+		return user + "@" + strings.ToLower(realm)
+	}
+	if user, domain := env.Getenv("USERNAME"), env.Getenv("USERDNSDOMAIN"); user != "" && domain != "" {
+		return user + "@" + strings.ToLower(domain)
+	}
+	return ""
+}
+
+// ticketOf is the ticket in a cache, where there is a usable one.
+func ticketOf(env *Env, path string) (winauth.CachedTicket, bool) {
+	if env.ReadFile == nil {
+		return winauth.CachedTicket{}, false
+	}
+	c := connections.Connection{Credential: connections.Credential{Cache: expandHome(env, path)}}
+	ticket, err := winauth.ReadCache(verify.TicketCache(c, env.Getenv), env.ReadFile)
+	return ticket, err == nil && strings.Count(ticket.Principal, "/") == 0
+}
+
+// browse opens the directory of the answers' domain, as whoever can sign in there; nil
+// without an error where nobody can yet.
+func (env *Env) browse(ctx context.Context, a Answers) (*directory.Client, error) {
+	c := connections.Connection{Account: a.Get(keyAdminUPN), Endpoints: connections.Endpoints{Domain: a.Get(keyADDomain)}}
+	password := a[keyAdminSecret].Secret
+	if password.IsZero() || c.Account == "" || a.Get(keySignInBy) != byPassword && a.Has(keySignInBy) {
+		ticket, ok := ticketOf(env, a.Get(keyTickets))
+		if !ok {
+			return nil, nil
+		}
+		c.Account, password = ticket.Principal, connections.Secret{}
+		c.Credential = connections.Credential{Type: connections.TypeTicketCache, Cache: expandHome(env, a.Get(keyTickets))}
+	}
+	_, suffix, _ := strings.Cut(c.Account, "@")
+	s := &Session{Env: env}
+	server, err := s.server(a, c, password)
+	if err != nil {
+		return nil, err
+	}
+	return directory.Open(ctx, directory.Options{
+		Domain: strings.ToLower(cmp.Or(c.Endpoints.Domain, suffix)), Account: server.Account, Trust: server.Trust,
+		Resolver: server.Reach.Resolver, Dial: server.Reach.Dial, Clock: env.Clock, Limit: browseLimit,
+	})
+}
+
+// unreadable offers nothing, but says why.
+func unreadable(err error) []Option {
+	if err == nil {
+		return nil
+	}
+	return []Option{{Title: "Active Directory cannot be searched: " + err.Error(), Unavailable: err.Error()}}
+}
+
+// suggestDomains and suggestAdministrators are the seed's Browse button and its
+// Locations.
+func suggestDomains(ctx context.Context, env *Env, a Answers) []Option {
+	ctx, cancel := context.WithTimeout(ctx, browseLimit)
+	defer cancel()
+	d, err := env.browse(ctx, a)
+	if d == nil {
+		return unreadable(err)
+	}
+	defer d.Close()
+	domains, err := d.Domains(ctx)
+	if err != nil {
+		return unreadable(err)
+	}
+	var list []Option
+	for _, domain := range domains {
+		if !domain.TheirAccounts() {
+			continue
+		}
+		title := domain.Name
+		if domain.Direction == directory.DirectionOwn {
+			title += " (own domain)"
+		} else {
+			title += " (trusted)"
+		}
+		list = append(list, Option{Value: strings.ToLower(domain.Name), Title: title})
+	}
+	return list
+}
+
+func suggestAdministrators(ctx context.Context, env *Env, a Answers) []Option {
+	ctx, cancel := context.WithTimeout(ctx, browseLimit)
+	defer cancel()
+	d, err := env.browse(ctx, a)
+	if d == nil {
+		return unreadable(err)
+	}
+	defer d.Close()
+	people, err := d.Administrators(ctx, directory.Query{})
+	if err != nil {
+		return unreadable(err)
+	}
+	var list []Option
+	for _, p := range people.List {
+		if p.Disabled {
+			continue
+		}
+		title := p.UPN
+		if p.DisplayName != "" && !strings.EqualFold(p.DisplayName, p.UPN) {
+			title += "  " + p.DisplayName
+		}
+		switch {
+		case p.NoUPN:
+			title += " (no UPN)"
+		case p.HasMailbox == directory.No:
+			title += " (no mailbox)"
+		case p.Exchange:
+			title += " (Organization Management)"
+		}
+		list = append(list, Option{Value: p.UPN, Title: title})
+	}
+	if people.More {
+		list = append(list, Option{Title: fmt.Sprintf("more than %d; type the name", len(list)), Unavailable: "type the name"})
+	}
+	return list
+}
