@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"syscall"
 
@@ -43,7 +44,7 @@ func outcomeOf(err error) string {
 		return OutcomePinChanged
 	case errors.As(err, &trust), errors.As(err, &verify), errors.As(err, &unknown):
 		return OutcomeUntrusted
-	case errors.As(err, &refused), errors.As(err, &method):
+	case errors.As(err, &refused), errors.As(err, &method), errors.As(err, &answer) && answer.Status == http.StatusUnauthorized && answer.Code == "":
 		return OutcomeRefused
 	case errors.As(err, &consent):
 		return OutcomeConsent

@@ -180,7 +180,7 @@ func (r *round) trySignIn(ctx context.Context, c candidate) (Result, string, err
 	}
 	result, err := r.accept(ctx, got.found)
 	if err != nil {
-		r.fail(Attempt{Step: got.found.at.step, URL: got.found.url}, err)
+		r.fail(Attempt{Step: got.found.at.step, URL: got.found.url, SignedIn: true}, err)
 		return Result{}, "", final(err)
 	}
 	return result, "", nil

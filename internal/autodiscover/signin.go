@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"github.com/c2conn/c2conn/internal/transport"
-	"github.com/c2conn/c2conn/internal/winauth"
 )
 
 // said is what a signed-in question came to.
@@ -56,7 +55,7 @@ func (s *search) askSigned(ctx context.Context, c candidate, q question, parse f
 		return said{}
 	case a.status == http.StatusUnauthorized:
 		// A single 401 says nothing of the password (handling-autodiscover-error-messages).
-		s.fail(at, &winauth.RefusedError{Server: c.url.Host, Status: a.status})
+		s.fail(at, &AnswerError{Status: a.status, Message: "the sign-in was refused"})
 		return said{}
 	case a.redirects():
 		return s.moved(at, c, a.location)
