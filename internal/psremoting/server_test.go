@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -79,7 +80,9 @@ type server struct {
 func newServer(t testing.TB, run func(string, [16]byte) []step) *server {
 	t.Helper()
 	s := &server{t: t, run: run, shells: map[string]bool{}, steps: map[string][]step{}, pool: opened()}
-	h := httptest.NewTLSServer(s)
+	h := httptest.NewUnstartedServer(s)
+	h.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that go away are meant
+	h.StartTLS()
 	t.Cleanup(h.Close)
 	s.url, s.c = h.URL+"/PowerShell/", h.Client()
 	return s
