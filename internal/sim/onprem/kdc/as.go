@@ -184,9 +184,13 @@ func (k *KDC) initial(r *request, client, service account.User, etype, session i
 			types.SetFlag(&t.Flags, bit)
 		}
 	}
-	if r.wants(bitRenewable) || r.wants(bitRenewableOK) && r.body.Till.After(t.EndTime) {
+	switch {
+	case r.wants(bitRenewable):
 		types.SetFlag(&t.Flags, bitRenewable)
 		t.RenewTill = earlier(r.body.RTime, now.Add(k.o.RenewLifetime))
+	case r.wants(bitRenewableOK) && r.body.Till.After(t.EndTime): // renewable until the time asked for
+		types.SetFlag(&t.Flags, bitRenewable)
+		t.RenewTill = earlier(r.body.Till, now.Add(k.o.RenewLifetime))
 	}
 	if !t.EndTime.After(now) {
 		return nil, fail(codeNeverValid, nil)
