@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,40 +29,6 @@ type answer struct {
 	fault     *fault
 }
 
-type envelopeXML struct {
-	XMLName xml.Name `xml:"http://www.w3.org/2003/05/soap-envelope Envelope"`
-	Header  struct {
-		RelatesTo string `xml:"RelatesTo"`
-	} `xml:"http://www.w3.org/2003/05/soap-envelope Header"`
-	Body struct {
-		Selectors []struct {
-			Name string `xml:"Name,attr"`
-			Text string `xml:",chardata"`
-		} `xml:"ResourceCreated>ReferenceParameters>SelectorSet>Selector"`
-		Shell   string `xml:"Shell>ShellId"`
-		Streams []struct {
-			Text string `xml:",chardata"`
-		} `xml:"ReceiveResponse>Stream"`
-		State struct {
-			State string `xml:"State,attr"`
-		} `xml:"ReceiveResponse>CommandState"`
-		Fault *faultXML `xml:"http://www.w3.org/2003/05/soap-envelope Fault"`
-	} `xml:"http://www.w3.org/2003/05/soap-envelope Body"`
-}
-
-type faultXML struct {
-	Subcode string `xml:"Code>Subcode>Value"`
-	Reason  string `xml:"Reason>Text"`
-	Detail  struct {
-		WSMan struct {
-			Code    string `xml:"Code,attr"`
-			Message struct {
-				Inner string `xml:",innerxml"`
-			} `xml:"Message"`
-		} `xml:"WSManFault"`
-	} `xml:"Detail"`
-}
-
 // fault is a SOAP fault of WS-Management. Source: MS-WSMV 2.2.4.43.
 type fault struct {
 	code    uint32
@@ -69,92 +36,154 @@ type fault struct {
 	message string
 }
 
-// parseAnswer reads an envelope.
+// Paths of the elements that are looked at. Namespaces other than the envelope's are
+// not: nothing else of these names is in an answer.
+const (
+	pathRelatesTo = "Envelope/Header/RelatesTo"
+	pathSelector  = "Envelope/Body/ResourceCreated/ReferenceParameters/SelectorSet/Selector"
+	pathShell     = "Envelope/Body/Shell/ShellId"
+	pathStream    = "Envelope/Body/ReceiveResponse/Stream"
+	pathState     = "Envelope/Body/ReceiveResponse/CommandState"
+	pathFault     = "Envelope/Body/Fault"
+	pathSubcode   = pathFault + "/Code/Subcode/Value"
+	pathReason    = pathFault + "/Reason/Text"
+	pathWSMan     = pathFault + "/Detail/WSManFault"
+	pathMessage   = pathWSMan + "/Message"
+
+	nsSOAP = "http://www.w3.org/2003/05/soap-envelope"
+)
+
+// parseAnswer reads an envelope in one pass: answers are large, and encoding/xml is slow.
 func parseAnswer(body []byte) (answer, error) {
 	if len(body) > answerLimit {
 		return answer{}, errTooBig
 	}
-	if err := scan(body); err != nil {
-		return answer{}, err
-	}
-	var e envelopeXML
-	if err := xml.Unmarshal(body, &e); err != nil {
-		return answer{}, errNotSOAP
-	}
-	a := answer{relatesTo: strings.TrimSpace(e.Header.RelatesTo), shell: strings.TrimSpace(e.Body.Shell)}
-	for _, s := range e.Body.Selectors {
-		if s.Name == "ShellId" {
-			a.shell = strings.TrimSpace(s.Text)
+	p := answerReader{d: xml.NewDecoder(bytes.NewReader(body))}
+	for {
+		t, err := p.d.RawToken()
+		if errors.Is(err, io.EOF) && p.ended && len(p.path) == 0 {
+			return p.finish()
+		}
+		if err != nil {
+			return answer{}, errNotSOAP
+		}
+		switch t := t.(type) {
+		case xml.StartElement:
+			err = p.start(t)
+		case xml.EndElement:
+			err = p.end(t)
+		case xml.CharData:
+			p.chars(t)
+		case xml.Directive:
+			err = errDoctype
+		}
+		if err != nil {
+			return answer{}, err
 		}
 	}
-	if len(a.shell) > 200 {
-		return answer{}, errNotSOAP
+}
+
+// answerReader is an envelope that is being read.
+type answerReader struct {
+	d     *xml.Decoder
+	a     answer
+	path  []string // paths of the open elements
+	names []string // their names
+	count int
+	ended bool // the envelope was read
+	text  bytes.Buffer
+	shell bool // the selector is a ShellId
+	words strings.Builder
+	why   string
+}
+
+func (p *answerReader) start(t xml.StartElement) error {
+	if p.count++; p.count > answerElements || len(p.path) >= answerDepth {
+		return errTooDeep
 	}
-	a.done = strings.HasSuffix(e.Body.State.State, "/CommandState/Done")
-	for _, s := range e.Body.Streams {
+	path := t.Name.Local
+	if len(p.path) > 0 {
+		path = p.path[len(p.path)-1] + "/" + path
+	} else if p.ended || path != "Envelope" || !slices.ContainsFunc(t.Attr, func(a xml.Attr) bool { return a.Value == nsSOAP }) {
+		return errNotSOAP
+	}
+	if len(path) > 4<<10 {
+		return errTooDeep
+	}
+	p.path, p.names = append(p.path, path), append(p.names, t.Name.Local)
+	p.text.Reset()
+	switch path {
+	case pathSelector:
+		p.shell = attribute(t, "Name") == "ShellId"
+	case pathState:
+		p.a.done = strings.HasSuffix(attribute(t, "State"), "/CommandState/Done")
+	case pathFault:
+		p.a.fault = &fault{}
+	case pathWSMan:
+		if n, err := strconv.ParseUint(strings.TrimSpace(attribute(t, "Code")), 10, 32); err == nil {
+			p.a.fault.code = uint32(n)
+		}
+	}
+	return nil
+}
+
+func (p *answerReader) chars(t xml.CharData) {
+	if len(p.path) == 0 {
+		return
+	}
+	switch path := p.path[len(p.path)-1]; {
+	case path == pathMessage || strings.HasPrefix(path, pathMessage+"/"):
+		// A provider puts elements of its own into the message.
+		p.words.Write(t)
+		p.words.WriteByte(' ')
+	default:
+		p.text.Write(t)
+	}
+}
+
+func (p *answerReader) end(t xml.EndElement) error {
+	last := len(p.path) - 1
+	if last < 0 || p.names[last] != t.Name.Local {
+		return errNotSOAP
+	}
+	path := p.path[last]
+	p.path, p.names = p.path[:last], p.names[:last]
+	p.ended = last == 0
+	switch path {
+	case pathStream:
 		// Lines of base64 may be broken.
-		b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(s.Text), ""))
+		b, err := base64.StdEncoding.AppendDecode(nil, bytes.Join(bytes.Fields(p.text.Bytes()), nil))
 		if err != nil {
-			return answer{}, errFragment
+			return errFragment
 		}
 		if len(b) > 0 {
-			a.streams = append(a.streams, b)
+			p.a.streams = append(p.a.streams, b)
 		}
-	}
-	if f := e.Body.Fault; f != nil {
-		a.fault = &fault{subcode: transport.CleanText(strings.TrimSpace(f.Subcode), 100)}
-		if n, err := strconv.ParseUint(strings.TrimSpace(f.Detail.WSMan.Code), 10, 32); err == nil {
-			a.fault.code = uint32(n)
+	case pathRelatesTo:
+		p.a.relatesTo = strings.TrimSpace(p.text.String())
+	case pathShell, pathSelector:
+		if path == pathShell && p.a.shell == "" || path == pathSelector && p.shell {
+			p.a.shell = strings.TrimSpace(p.text.String())
 		}
-		if a.fault.message = transport.CleanText(innerText(f.Detail.WSMan.Message.Inner), textLimit); a.fault.message == "" {
-			a.fault.message = transport.CleanText(f.Reason, textLimit)
-		}
-	}
-	return a, nil
-}
-
-// scan looks at the tokens before anything is built of them.
-func scan(body []byte) error {
-	d := xml.NewDecoder(bytes.NewReader(body))
-	depth, count := 0, 0
-	for {
-		t, err := d.RawToken()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
+		if len(p.a.shell) > 200 {
 			return errNotSOAP
 		}
-		switch t.(type) {
-		case xml.StartElement:
-			depth++
-			count++
-		case xml.EndElement:
-			depth--
-		case xml.Directive:
-			return errDoctype
-		}
-		if depth > answerDepth || count > answerElements {
-			return errTooDeep
-		}
+	case pathSubcode:
+		p.a.fault.subcode = transport.CleanText(strings.TrimSpace(p.text.String()), 100)
+	case pathReason:
+		p.why = p.text.String()
 	}
+	p.text.Reset()
+	return nil
 }
 
-// innerText is the text of a piece of XML, whatever elements it lies in: a provider
-// puts its own into the message of a fault.
-func innerText(inner string) string {
-	d := xml.NewDecoder(strings.NewReader(inner))
-	var b strings.Builder
-	for {
-		t, err := d.RawToken()
-		if err != nil {
-			return b.String()
-		}
-		if s, ok := t.(xml.CharData); ok {
-			b.Write(s)
-			b.WriteByte(' ')
+func (p *answerReader) finish() (answer, error) {
+	if f := p.a.fault; f != nil {
+		if f.message = transport.CleanText(p.words.String(), textLimit); f.message == "" {
+			f.message = transport.CleanText(p.why, textLimit)
 		}
 	}
+	return p.a, nil
 }
 
 // err gives a fault the type by which callers tell it from others.

@@ -25,10 +25,10 @@ func parseCLIXML(data []byte) (Object, error) {
 	}
 	r := reader{d: xml.NewDecoder(bytes.NewReader(data)), refs: map[string]*reference{}, types: map[string][]string{}}
 	start, end, err := r.next()
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return Object{}, err
 	}
-	if end {
+	if err != nil || end {
 		return Object{}, errCLIXML
 	}
 	o, _, err := r.value(start)

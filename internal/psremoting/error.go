@@ -171,6 +171,7 @@ func (e *unsent) Error() string { return e.err.Error() }
 func (e *unsent) Unwrap() error { return e.err }
 
 var (
+	errAddress   = errors.New("remote PowerShell needs an address such as https://server/PowerShell/, and somebody to sign in there")
 	errNotSOAP   = errors.New("the answer is no SOAP envelope")
 	errDoctype   = errors.New("the answer holds a document type definition, which is forbidden")
 	errTooBig    = errors.New("the answer is larger than any real one")

@@ -12,8 +12,8 @@ import (
 
 // Limits of what one command puts out.
 const (
-	keptLimit   = 64 << 20 // bytes of serialised objects that Output keeps
-	recordLimit = 1000     // errors, and as many warnings
+	keptLimit   = 64 << 20
+	recordLimit = 1000 // errors, and as many warnings
 )
 
 // LimitError says that a command put out more than is kept. Use Command.Take.
@@ -172,7 +172,7 @@ func (p *pipeline) object(data []byte) error {
 	if p.c.Take != nil {
 		return p.c.Take(o)
 	}
-	if p.kept += len(data) + 256; p.kept > keptLimit {
+	if p.kept += len(data) + 256; p.kept > p.s.o.Keep {
 		return &LimitError{p.c.Name}
 	}
 	p.out.Objects = append(p.out.Objects, o)

@@ -39,6 +39,8 @@ type Options struct {
 	// Envelope is the size in bytes of the largest request; 0 means 150 KiB, which
 	// every server takes.
 	Envelope int
+	// Keep is how many bytes of serialised objects an Output keeps; 0 means 64 MiB.
+	Keep int
 }
 
 // Session is an open runspace on a server. Its commands run one after the other,
@@ -93,9 +95,10 @@ func newSession(o Options) (*Session, error) {
 	o.Limit = or(o.Limit, 5*time.Minute)
 	o.CloseLimit = or(o.CloseLimit, 15*time.Second)
 	o.Envelope = or(o.Envelope, requestSize)
+	o.Keep = or(o.Keep, keptLimit)
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
-		return nil, fmt.Errorf("%q is no address of remote PowerShell", transport.CleanText(o.URL, 200))
+		return nil, errAddress // which may hold a password, and is not repeated
 	}
 	if o.Envelope < 2*envelopeRoom {
 		return nil, fmt.Errorf("psremoting: an envelope of %d bytes holds nothing", o.Envelope)
@@ -110,7 +113,7 @@ func newSession(o Options) (*Session, error) {
 	case u.Scheme == "http":
 		return nil, ErrPlainHTTP
 	default:
-		return nil, fmt.Errorf("%q is no address of remote PowerShell, or there is nobody to sign in there", transport.CleanText(o.URL, 200))
+		return nil, errAddress
 	}
 	for _, id := range []*guid{&s.e.session, &s.pool} {
 		if *id, err = newGUID(o.Rand); err != nil {
