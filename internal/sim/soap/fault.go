@@ -43,6 +43,7 @@ func Text(code string) string {
 		"ErrorInvalidUserSid":                         "The user SID is invalid.",
 		"ErrorMailboxMoveInProgress":                  "The mailbox is being moved. Try again later.",
 		"ErrorMailboxStoreUnavailable":                "The mailbox database is temporarily unavailable.",
+		"ErrorMissingEmailAddress":                    "When making a request as an account that does not have a mailbox, you must specify the mailbox primary SMTP address for any distinguished folder Ids.",
 		"ErrorNameResolutionNoResults":                "No results were found.",
 		"ErrorNoPublicFolderServerAvailable":          "There are no public folder servers available.",
 		"ErrorNonExistentMailbox":                     "The SMTP address has no mailbox associated with it.",
