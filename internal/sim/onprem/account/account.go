@@ -79,7 +79,7 @@ func New(o Options) (*Directory, error) {
 	}
 	if _, found := d.users["krbtgt"]; !found {
 		// Nobody signs in as krbtgt: its password only makes the key of the tickets.
-		if err := d.Add(User{SAM: "krbtgt", Password: "krbtgt of " + d.domain, Disabled: true}); err != nil {
+		if err := d.Add(User{SAM: "krbtgt", Password: "krbtgt of " + d.domain, Disabled: true, ETypes: []int32{AES256, AES128, RC4}}); err != nil {
 			return nil, err
 		}
 	}

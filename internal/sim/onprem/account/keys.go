@@ -92,3 +92,20 @@ func ntHash(password string) []byte {
 	}
 	return h.Sum(nil)
 }
+
+// Salt is what the account's key of an encryption type is salted with; RC4 keys are not.
+func (k Keys) Salt(etype int32) string {
+	if etype == RC4 {
+		return ""
+	}
+	return k.d.salt(k.e)
+}
+
+// Of is the key of another account; false when there is none.
+func (k Keys) Of(sam string, etype int32) ([]byte, bool) {
+	e := k.d.users[strings.ToLower(sam)]
+	if e == nil {
+		return nil, false
+	}
+	return k.d.kerberosKey(e, etype)
+}

@@ -74,19 +74,27 @@ func (a *Acceptor) Challenge(negotiate []byte) (*Exchange, error) {
 		return nil, errMessage
 	}
 	asked := binary.LittleEndian.Uint32(negotiate[12:])
-	if asked&flagUnicode == 0 || asked&flagNTLM == 0 {
-		return nil, errors.New("the client does not offer Unicode and NTLM")
+	// Unicode wins; a client that knows neither cannot be spoken to.
+	charset := flagUnicode
+	if asked&flagUnicode == 0 {
+		charset = flagOEM
+	}
+	if asked&charset == 0 || asked&flagNTLM == 0 {
+		return nil, errors.New("the client offers no character set, or not NTLM")
 	}
 	x := &Exchange{a: a, first: bytes.Clone(negotiate)}
 	if _, err := io.ReadFull(a.o.Rand, x.challenge[:]); err != nil {
 		return nil, fmt.Errorf("challenge: %w", err)
 	}
-	flags := asked&(flagUnicode|flagSign|flagSeal|flagNTLM|flagAlwaysSign|flagExtended|flagVersion|flag128|flagKeyExchange|flag56) |
+	flags := asked&(charset|flagSign|flagSeal|flagNTLM|flagAlwaysSign|flagExtended|flagVersion|flag128|flagKeyExchange|flag56) |
 		flagTargetInfo
 	var name []byte
 	if asked&flagRequestTarget != 0 {
 		flags |= flagRequestTarget | flagDomain
-		name = toUTF16(a.o.Directory.NetBIOS())
+		name = []byte(a.o.Directory.NetBIOS())
+		if charset == flagUnicode {
+			name = toUTF16(a.o.Directory.NetBIOS())
+		}
 	}
 	info := a.targetInfo()
 	const fixed = 56

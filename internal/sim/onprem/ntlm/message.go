@@ -13,6 +13,7 @@ const SizeLimit = 16 << 10
 // Negotiate flags (MS-NLMP 2.2.2.5).
 const (
 	flagUnicode       uint32 = 1 << 0
+	flagOEM           uint32 = 1 << 1
 	flagRequestTarget uint32 = 1 << 2
 	flagSign          uint32 = 1 << 4
 	flagSeal          uint32 = 1 << 5
@@ -76,8 +77,9 @@ func parseAuthenticate(b []byte) (*authenticate, error) {
 		return nil, errMessage
 	}
 	a := &authenticate{flags: binary.LittleEndian.Uint32(b[60:])}
+	text := fromUTF16
 	if a.flags&flagUnicode == 0 {
-		return nil, errors.New("the NTLM message is not in Unicode")
+		text = fromOEM
 	}
 	var fields [6][]byte
 	for i := range fields {
@@ -90,7 +92,7 @@ func parseAuthenticate(b []byte) (*authenticate, error) {
 	a.lm, a.nt, a.sessionKey = fields[0], fields[1], fields[5]
 	var err error
 	for i, s := range []*string{&a.domain, &a.user, &a.workstation} {
-		if *s, err = fromUTF16(fields[2+i]); err != nil {
+		if *s, err = text(fields[2+i]); err != nil {
 			return nil, err
 		}
 	}
@@ -159,6 +161,17 @@ func toUTF16(s string) []byte {
 		b = binary.LittleEndian.AppendUint16(b, u)
 	}
 	return b
+}
+
+// fromOEM reads what is the same in every OEM code page. A real server knows the rest
+// of its own.
+func fromOEM(b []byte) (string, error) {
+	for _, c := range b {
+		if c >= 0x80 {
+			return "", errors.New("the NTLM message has a name that is not in Unicode")
+		}
+	}
+	return string(b), nil
 }
 
 func fromUTF16(b []byte) (string, error) {
