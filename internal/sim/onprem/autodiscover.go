@@ -62,9 +62,15 @@ func (w *World) autodiscover(r *request) *answer {
 // redirect is where a fault sends the client instead of answering.
 type redirect struct{ address, url string }
 
-// led is where the client is sent for this address; the zero value means nowhere.
+// led is where the client is sent for this address; the zero value means nowhere. Who
+// has a mailbox in Exchange Online is sent to the address that mail is routed to.
 func (w *World) led(r *request, address string) redirect {
 	here := "https://" + r.host + r.URL.Path
+	for _, p := range w.people {
+		if p.remote != "" && strings.EqualFold(p.remote, address) {
+			return redirect{address: p.sam + "@" + routing}
+		}
+	}
 	switch {
 	case w.has("autodiscover-loop"):
 		local, domain, _ := strings.Cut(address, "@")

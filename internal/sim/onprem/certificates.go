@@ -53,8 +53,9 @@ func newAuthority(now time.Time) (*authority, error) {
 }
 
 // issue makes a server certificate; a nil authority means a self-signed one. Names are
-// DNS names and addresses, the first one is the common name.
-func (a *authority) issue(now time.Time, from, to time.Time, names ...string) (*tls.Certificate, error) {
+// DNS names and addresses; the first one is the common name, and without SAN the only
+// place that names the host.
+func (a *authority) issue(from, to time.Time, san bool, names ...string) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make a server's key: %w", err)
@@ -65,6 +66,9 @@ func (a *authority) issue(now time.Time, from, to time.Time, names ...string) (*
 		BasicConstraintsValid: true,
 	}
 	for _, name := range names {
+		if !san {
+			break
+		}
 		if ip := net.ParseIP(name); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
 		} else {
@@ -119,7 +123,7 @@ func (w *World) certify() error {
 		{&w.certificates.foreign, w.authority, now.Add(-time.Hour), year, []string{foreign}},
 		{&w.certificates.controller, w.authority, now.Add(-time.Hour), year, []string{DomainController, Domain, NetBIOS}},
 	} {
-		if *c.to, err = c.by.issue(now, c.from, c.up, c.names...); err != nil {
+		if *c.to, err = c.by.issue(c.from, c.up, true, c.names...); err != nil {
 			return err
 		}
 	}

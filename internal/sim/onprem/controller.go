@@ -2,7 +2,6 @@ package onprem
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -211,7 +210,7 @@ func (g *gssapi) Principal() string { return g.context.User.SAM + "@" + Domain }
 // zone is what DNS knows now.
 func (w *World) zone() zone {
 	z := zone{hosts: map[string]bool{}, srv: map[string][]dns.SRV{}, roots: []string{Domain, Suffix, "fabrikam.example"}}
-	for _, host := range []string{Domain, Suffix, DomainController, Server, balancer, oldServer, foreign} {
+	for _, host := range []string{Domain, Suffix, DomainController, Server, balancer, oldServer, sleeping, foreign} {
 		z.hosts[host] = true
 	}
 	record := func(name, host string, port int) {
@@ -256,8 +255,11 @@ func (c *controller) follow(w *World, name string, on bool) error {
 			keywords = nil
 		}
 		host := Server
-		if w.has("scp-dead") || w.has("scp-silent") {
+		switch {
+		case w.has("scp-dead"):
 			host = oldServer
+		case w.has("scp-silent"):
+			host = sleeping
 		}
 		if err := c.tree.Set(c.scp, "serviceBindingInformation", scpURL(host)); err != nil {
 			return err
@@ -269,5 +271,3 @@ func (c *controller) follow(w *World, name string, on bool) error {
 	}
 	return nil
 }
-
-var _ = tls.VersionTLS12

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/c2conn/c2conn/internal/sim/onprem/ldapd"
+	"github.com/c2conn/c2conn/internal/sim/onprem/psrp"
 )
 
 // Fault is a fault, or a setting of an administrator, of the catalogue.
@@ -35,6 +38,8 @@ func Faults() []Fault {
 		// The domain.
 		{"no-kdc", "", "no KDC answers, and DNS names none"},
 		{"clock-skew", "[DURATION]", "the clock of the domain is 20 minutes ahead"},
+		{"kdc-silent", "", "the KDC takes requests and never answers"},
+		{"dns-silent", "", "the DNS server answers nothing"},
 		{"no-ldap", "", "no LDAP server answers, and DNS names none"},
 		{"account-locked", "[ACCOUNT]", "exadmin is locked out"},
 		{"account-disabled", "[ACCOUNT]", "exadmin is disabled"},
@@ -94,8 +99,32 @@ func Faults() []Fault {
 		{"autodiscover-bomb", "", "an answer with entities that grow a billionfold"},
 		{"autodiscover-garbage", "", "an answer that is no XML"},
 	}
+	for _, f := range psrp.Faults() {
+		if f.Name != "assignment-delay" { // see impersonation-delay
+			list = append(list, Fault{"powershell-" + f.Name, f.Args, "remote PowerShell: " + f.Help})
+		}
+	}
+	for _, f := range ldapd.Faults() {
+		list = append(list, Fault{string(f), "", ldapHelp(f)})
+	}
 	slices.SortFunc(list, func(a, b Fault) int { return strings.Compare(a.Name, b.Name) })
 	return list
+}
+
+func ldapHelp(f ldapd.Fault) string {
+	switch f {
+	case ldapd.FaultHostile:
+		return "control characters and terminal escapes in every text of the directory"
+	case ldapd.FaultSlow:
+		return "every search of the directory takes 3 s"
+	case ldapd.FaultDrop:
+		return "the LDAP server cuts the connection in the middle of an answer"
+	case ldapd.FaultNoSAN:
+		return "the domain controller's certificate names its host in the subject alone"
+	case ldapd.FaultNoTLS:
+		return "the domain controller refuses StartTLS"
+	}
+	return "the LDAP server misbehaves"
 }
 
 // switches are the faults that are on.
@@ -120,7 +149,7 @@ func (w *World) SetFault(spec string) error {
 	switch f := Faults()[i]; {
 	case given && f.Args == "":
 		return fmt.Errorf("%w %s takes no argument", ErrFault, name)
-	case given && arg == "", !given && f.Args == "CODE":
+	case given && arg == "", !given && f.Args != "" && !strings.HasPrefix(f.Args, "["):
 		return fmt.Errorf("%w %s: its argument is missing", ErrFault, name)
 	case given && f.Args == "[DURATION]":
 		if d, err := time.ParseDuration(arg); err != nil || d < 0 && name != "clock-skew" {
@@ -138,7 +167,14 @@ func (w *World) SetFault(spec string) error {
 	w.faults.mu.Lock()
 	w.faults.on[name] = &active{arg: arg}
 	w.faults.mu.Unlock()
-	return w.effects(name, arg, true)
+	err := w.effects(name, arg, true)
+	if err != nil {
+		w.faults.mu.Lock()
+		delete(w.faults.on, name)
+		w.faults.mu.Unlock()
+		err = fmt.Errorf("%w %s: %w", ErrFault, name, err)
+	}
+	return err
 }
 
 // ClearFault switches a fault off again; one that is not on is left alone.

@@ -18,9 +18,11 @@ const (
 	Autodiscover     = "autodiscover." + Domain
 	ServerIP         = "192.0.2.20" // the server's address as the company sees it
 
-	balancer  = "mail." + Domain // a load balancer's name, without any service principal name
-	oldServer = "exch00." + Domain
-	foreign   = "autodiscover.fabrikam.example" // of another company
+	routing   = "contoso.mail.onmicrosoft.example" // of mailboxes in Exchange Online
+	balancer  = "mail." + Domain                   // a load balancer's name, without any service principal name
+	oldServer = "exch00." + Domain                 // switched off
+	sleeping  = "exch99." + Domain                 // takes connections and never says anything
+	foreign   = "autodiscover.fabrikam.example"    // of another company
 )
 
 // nobodyListens is an address where connecting is refused: the port of tcpmux (RFC
@@ -30,7 +32,7 @@ const nobodyListens = "127.0.0.1:1"
 // webHosts are the names by which clients reach the Exchange Server. The domains
 // themselves lead to no web server, as in most companies.
 func webHosts() []string {
-	return []string{Server, strings.ToLower(ServerName), Autodiscover, "autodiscover." + Suffix, balancer, foreign, ServerIP}
+	return []string{Server, strings.ToLower(ServerName), Autodiscover, "autodiscover." + Suffix, balancer, foreign, sleeping, ServerIP}
 }
 
 // Env are the variables by which a client finds the world: C2CONN_DNS and

@@ -3,12 +3,14 @@ package onprem
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/c2conn/c2conn/internal/sim/onprem/account"
 	"github.com/c2conn/c2conn/internal/sim/onprem/org"
+	"github.com/c2conn/c2conn/internal/sim/onprem/psrp"
 )
 
 // Accounts that tests and demonstrations sign in with. The passwords are made up and
@@ -50,7 +52,19 @@ type person struct {
 	rid            int // relative id: the last part of the SID
 	spns           []string
 	groups         []string
+	disabled       bool
+	remote         string // address of a mailbox in Exchange Online
 }
+
+// display is the displayName; the built-in account has none.
+func (p person) display() string {
+	if p.sam == BuiltIn {
+		return ""
+	}
+	return p.name
+}
+
+func (p person) mail() string { return cmp.Or(p.address, p.remote) }
 
 func (p person) sid() string { return domainSID + "-" + strconv.Itoa(p.rid) }
 
@@ -59,8 +73,12 @@ func people(mailboxes int) []person {
 	list := []person{
 		{name: BuiltIn, sam: BuiltIn, password: BuiltInPassword, rid: 500, groups: []string{adminsGroup, "Domain Admins"}},
 		{name: "Exchange Admin", sam: "exadmin", upn: Admin, password: AdminPassword, address: Admin, rid: 1104, groups: []string{adminsGroup}},
-		{name: "Alice Smith", sam: "alice", upn: Messaging, password: MessagingPassword, address: Messaging, aliases: []string{"alice.smith@" + Suffix, "alice@" + Domain}, rid: 1105, groups: []string{nestedGroup}},
+		{name: "Alice Adams", sam: "alice", upn: Messaging, password: MessagingPassword, address: Messaging, aliases: []string{"alice.adams@" + Suffix, "alice@" + Domain}, rid: 1105, groups: []string{nestedGroup}},
 		{name: "Service without mailbox", sam: "svcnomailbox", upn: NoMailbox, password: NoMailboxPassword, rid: 1106, groups: []string{adminsGroup}},
+		{name: "Bob Baker", sam: "bob", upn: "bob@" + Domain, password: UserPassword, rid: 1108, groups: []string{nestedGroup}, remote: "bob@" + Domain},
+		{name: "Former Admin", sam: "former", upn: "former@" + Domain, password: UserPassword, rid: 1109, groups: []string{adminsGroup}, disabled: true},
+		{name: "O'Neil, Rory (IT)", sam: "roneil", upn: "roneil@" + Domain, password: UserPassword, rid: 1101, groups: []string{"Domain Admins"}},
+		{name: "Guest", sam: "Guest", password: UserPassword, rid: 501, disabled: true},
 		{name: "SharePoint Farm", sam: "spfarm", upn: Farm, password: FarmPassword, rid: 1107},
 		{name: "DC1", sam: "DC1$", password: "computer password of DC1", rid: 1000,
 			spns: []string{"ldap/" + DomainController, "ldap/" + DomainController + "/" + Domain, "ldap/DC1", "HOST/" + DomainController, "HOST/DC1"}},
@@ -87,7 +105,7 @@ func (w *World) populate() error {
 	w.people = people(cmp.Or(w.options.Mailboxes, usualMailboxes))
 	users := make([]account.User, 0, len(w.people))
 	for _, p := range w.people {
-		users = append(users, account.User{SAM: p.sam, UPN: p.upn, Password: p.password, SPNs: p.spns})
+		users = append(users, account.User{SAM: p.sam, UPN: p.upn, Password: p.password, SPNs: p.spns, Disabled: p.disabled})
 	}
 	var err error
 	w.accounts, err = account.New(account.Options{Domain: Domain, NetBIOS: NetBIOS, Suffixes: []string{Suffix}, LockoutThreshold: w.options.Lockout, Users: users})
@@ -207,8 +225,25 @@ func (w *World) effects(name, arg string, on bool) error {
 			w.organisation.AddGroup(g)
 		}
 		w.organisation.Join(to, who)
+		return nil
 	}
-	return nil
+	if rest, ok := strings.CutPrefix(name, "powershell-"); ok && slices.ContainsFunc(psrp.Faults(), func(f psrp.Fault) bool { return f.Name == rest }) {
+		return w.breakShells()
+	}
+	return w.dc.follow(w, name, on)
+}
+
+// breakShells switches on at the endpoint of remote PowerShell what is on here.
+func (w *World) breakShells() error {
+	specs := []string{"none"}
+	for _, f := range psrp.Faults() {
+		if arg, on := w.fault("powershell-" + f.Name); on {
+			specs = append(specs, strings.TrimSuffix(f.Name+"="+arg, "="))
+		}
+	}
+	err := w.shells.Break(specs...)
+	w.organisation.Delay(w.spread()) // "none" has put it to zero
+	return err
 }
 
 // spread is how long a new role assignment takes to be in force.

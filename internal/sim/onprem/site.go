@@ -80,7 +80,7 @@ func (w *World) hello(h *tls.ClientHelloInfo) (*tls.Config, error) {
 
 // mute tells whether nothing is ever said under this name.
 func (w *World) mute(host string) bool {
-	return w.has("silent") || strings.EqualFold(host, oldServer) && w.has("scp-silent") || isAutodiscover(host) && w.has("autodiscover-silent")
+	return w.has("silent") || strings.EqualFold(host, sleeping) || isAutodiscover(host) && w.has("autodiscover-silent")
 }
 
 func (w *World) cut(host string) bool { return isAutodiscover(host) && w.has("autodiscover-dead") }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/c2conn/c2conn/internal/sim/onprem/account"
 	"github.com/c2conn/c2conn/internal/sim/onprem/org"
+	"github.com/c2conn/c2conn/internal/sim/onprem/psrp"
 )
 
 // usualMailboxes is how many mailboxes there are unless Options says otherwise.
@@ -55,6 +56,7 @@ type World struct {
 	dns         *nameServer
 	https, http *site
 	dc          *controller
+	shells      *psrp.Server
 	guards      guards
 	conns       atomic.Int64
 
@@ -109,13 +111,14 @@ func (w *World) serve() error {
 	if err = w.certify(); err != nil {
 		return err
 	}
+	if w.dc, err = w.serveController(); err != nil {
+		return err
+	}
+	w.shells = w.servePowerShell()
 	for _, spec := range w.options.Faults {
 		if err = w.SetFault(spec); err != nil {
 			return err
 		}
-	}
-	if w.dc, err = w.serveController(); err != nil {
-		return err
 	}
 	if w.https, err = w.serveSite(true); err != nil {
 		return err
@@ -137,6 +140,9 @@ func (w *World) Close() error {
 	}
 	if w.dns != nil {
 		w.dns.close()
+	}
+	if w.shells != nil {
+		w.shells.Close()
 	}
 	if w.dc != nil {
 		w.dc.close()
