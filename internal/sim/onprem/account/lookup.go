@@ -23,7 +23,7 @@ func (d *Directory) Lookup(name string) (User, bool) {
 // Principal finds the account of a Kerberos client name in this realm, as
 // MS-KILE 3.3.5.6.1 has the KDC search: an enterprise name is a UPN; any other of
 // one component is a sAMAccountName or, where no account has that, the first part
-// of a UPN whose suffix is the domain.
+// of a UPN whose suffix is the domain. A real one also tries the name with a "$".
 func (d *Directory) Principal(nameType int32, parts []string) (User, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
