@@ -52,12 +52,12 @@ func EndPoint(leafDER []byte) ([]byte, error) {
 	}
 	d := h.New()
 	d.Write(leafDER)
-	return gss(append([]byte("tls-server-end-point:"), d.Sum(nil)...)), nil
+	return Hash(append([]byte("tls-server-end-point:"), d.Sum(nil)...)), nil
 }
 
-// gss is the MD5 of a gss_channel_bindings_struct without addresses (RFC 4121,
+// Hash is the MD5 of a gss_channel_bindings_struct that has application data alone (RFC 4121,
 // section 4.1.1.2: numbers little-endian).
-func gss(application []byte) []byte {
+func Hash(application []byte) []byte {
 	b := make([]byte, 16, 20+len(application))
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(application)))
 	sum := md5.Sum(append(b, application...))

@@ -37,8 +37,7 @@ func (s *Server) command(q *request) (string, *wsmanFault) {
 	if id == "" {
 		id = strings.ToUpper(s.newID().String())
 	}
-	pipeline, err := parseGUID(id)
-	if err != nil {
+	if _, err := parseGUID(id); err != nil {
 		return "", schemaError("CommandId")
 	}
 	name, args := line.child(nsShell, "Command"), line.child(nsShell, "Arguments")
@@ -65,7 +64,7 @@ func (s *Server) command(q *request) (string, *wsmanFault) {
 	case len(sh.commands) >= maxCommands:
 		return "", quotaFull(maxCommands)
 	}
-	c := &command{sh: sh, id: id, pipeline: pipeline}
+	c := &command{sh: sh, id: id}
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	if err := c.take(data); err != nil {
 		c.cancel()
@@ -82,7 +81,12 @@ func (c *command) take(data []byte) error {
 		return err
 	}
 	for _, m := range messages {
-		if m.pool != c.sh.pool || m.pipeline != c.pipeline {
+		// The pipeline's id is the one that its first message names. Windows does
+		// not mind that some clients write it in another order than CommandId.
+		if c.pipeline == (org.GUID{}) {
+			c.pipeline = m.pipeline
+		}
+		if m.pool != c.sh.pool || m.pipeline != c.pipeline || m.pipeline == (org.GUID{}) {
 			return errors.New("message of another pool or pipeline")
 		}
 		switch {

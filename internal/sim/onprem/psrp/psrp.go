@@ -165,16 +165,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	contentType := r.Header.Get("Content-Type")
-	var sealer Sealer
+	var sealer *sealing
 	if isSealed(contentType) {
-		if s.o.Seal != nil {
-			sealer = s.o.Seal(r)
-		}
-		if sealer == nil {
-			w.WriteHeader(http.StatusBadRequest)
-			return
-		}
-		if body, err = unseal(sealer, contentType, body); err != nil {
+		if sealer, body, err = s.unseal(r, body); err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
@@ -215,15 +208,35 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, sealer, http.StatusOK, answer)
 }
 
+// sealing is how a connection's messages are encrypted.
+type sealing struct {
+	Sealer
+	protocol string
+}
+
+func (s *Server) unseal(r *http.Request, body []byte) (*sealing, []byte, error) {
+	if s.o.Seal == nil {
+		return nil, nil, errSealed
+	}
+	sealer := s.o.Seal(r)
+	if sealer == nil {
+		return nil, nil, errSealed
+	}
+	contentType := r.Header.Get("Content-Type")
+	body, err := unseal(sealer, contentType, body)
+	_, params, _ := mime.ParseMediaType(contentType) // unseal has looked at it
+	return &sealing{sealer, params["protocol"]}, body, err
+}
+
 func (s *Server) faultEnvelope(q *request, f *wsmanFault) []byte {
 	return envelopeOf(faultAction, s.newMessageID(), q.messageID, s.newID(), f.body(s.o.Server))
 }
 
-func (s *Server) answer(w http.ResponseWriter, sealer Sealer, status int, body []byte) {
+func (s *Server) answer(w http.ResponseWriter, sealer *sealing, status int, body []byte) {
 	contentType := soapType + ";charset=UTF-8"
 	if sealer != nil {
 		var err error
-		if contentType, body, err = seal(sealer, body); err != nil {
+		if contentType, body, err = seal(sealer.Sealer, sealer.protocol, body); err != nil {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
@@ -236,7 +249,7 @@ func (s *Server) answer(w http.ResponseWriter, sealer Sealer, status int, body [
 
 // identify answers wsmid:Identify (DSP0226, section 11). Only who signed in is told
 // the version of the operating system.
-func (s *Server) identify(w http.ResponseWriter, sealer Sealer, body []byte, known bool) bool {
+func (s *Server) identify(w http.ResponseWriter, sealer *sealing, body []byte, known bool) bool {
 	root, err := parseXML(body)
 	if err != nil || !root.is(nsSOAP, "Envelope") || root.child(nsSOAP, "Body").child(nsIdentity, "Identify") == nil {
 		if !known {

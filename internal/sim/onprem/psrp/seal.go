@@ -10,19 +10,22 @@ import (
 	"strings"
 )
 
-// Sealer encrypts the messages of one signed-in connection (GSS_WrapEx and
-// GSS_UnwrapEx of its security context).
+// Sealer encrypts the messages of one signed-in connection: its security context
+// (GSS_WrapEx and GSS_UnwrapEx, [MS-KILE] 3.4.5.4).
 type Sealer interface {
-	// Unwrap decrypts a message of the client, whose token header and data are apart.
-	Unwrap(header, data []byte) ([]byte, error)
-	// Wrap encrypts a message for the client.
-	Wrap(plain []byte) (header, data []byte, err error)
+	// Unwrap decrypts a message of the client: the token's header and its data.
+	Unwrap(token []byte) ([]byte, error)
+	// Wrap encrypts a message for the client. data has the length of the message.
+	Wrap(message []byte) (header, data []byte, err error)
 }
 
 const (
 	sealBoundary = "Encrypted Boundary"
-	sealProtocol = "application/HTTP-Kerberos-session-encrypted"
 	soapType     = "application/soap+xml"
+
+	// Clients of either name sign in by Kerberos within Negotiate.
+	sealKerberos = "application/HTTP-Kerberos-session-encrypted"
+	sealSPNEGO   = "application/HTTP-SPNEGO-session-encrypted"
 )
 
 var errSealed = errors.New("not a valid encrypted message")
@@ -37,7 +40,8 @@ func isSealed(contentType string) bool {
 // (little endian), the token header and the data.
 func unseal(s Sealer, contentType string, body []byte) ([]byte, error) {
 	kind, params, err := mime.ParseMediaType(contentType)
-	if err != nil || kind != "multipart/encrypted" || params["protocol"] != sealProtocol || params["boundary"] != sealBoundary {
+	protocol := params["protocol"]
+	if err != nil || kind != "multipart/encrypted" || protocol != sealKerberos && protocol != sealSPNEGO || params["boundary"] != sealBoundary {
 		return nil, fmt.Errorf("%w: Content-Type %q", errSealed, cut(contentType))
 	}
 	const separator = "--" + sealBoundary
@@ -49,7 +53,7 @@ func unseal(s Sealer, contentType string, body []byte) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: one part", errSealed)
 	}
-	length, err := originalLength(head)
+	length, err := originalLength(head, protocol)
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +67,10 @@ func unseal(s Sealer, contentType string, body []byte) ([]byte, error) {
 	}
 	n := binary.LittleEndian.Uint32(token)
 	token = token[4:]
-	if uint64(n) > uint64(len(token)) {
-		return nil, fmt.Errorf("%w: a token header of %d bytes", errSealed, n)
+	if uint64(n)+uint64(length) != uint64(len(token)) { //nolint:gosec // length is not negative
+		return nil, fmt.Errorf("%w: a token header of %d bytes and %d of data, in %d", errSealed, n, length, len(token))
 	}
-	plain, err := s.Unwrap(token[:n], token[n:])
+	plain, err := s.Unwrap(token)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errSealed, err)
 	}
@@ -77,13 +81,13 @@ func unseal(s Sealer, contentType string, body []byte) ([]byte, error) {
 }
 
 // originalLength reads the headers of the first part.
-func originalLength(head []byte) (int, error) {
-	protocol, length := false, -1
+func originalLength(head []byte, protocol string) (int, error) {
+	known, length := false, -1
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(head), "\r\n"), "\r\n") {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		switch {
-		case name == "Content-Type" && value == sealProtocol:
-			protocol = true
+		case name == "Content-Type" && value == protocol:
+			known = true
 		case name == "OriginalContent":
 			fields := strings.Split(value, ";")
 			if len(fields) != 3 || fields[0] != "type="+soapType || !strings.EqualFold(fields[1], "charset=utf-8") {
@@ -96,7 +100,7 @@ func originalLength(head []byte) (int, error) {
 			length = int(n) //nolint:gosec // 31 bits
 		}
 	}
-	if !protocol || length < 0 {
+	if !known || length < 0 {
 		return 0, fmt.Errorf("%w: first part", errSealed)
 	}
 	return length, nil
@@ -104,18 +108,18 @@ func originalLength(head []byte) (int, error) {
 
 // seal writes an encrypted message. Exchange, behind IIS, puts a space after the
 // hyphens of its boundaries.
-func seal(s Sealer, plain []byte) (contentType string, body []byte, err error) {
+func seal(s Sealer, protocol string, plain []byte) (contentType string, body []byte, err error) {
 	header, data, err := s.Wrap(plain)
 	if err != nil {
 		return "", nil, err
 	}
 	const separator = "-- " + sealBoundary
 	var b bytes.Buffer
-	fmt.Fprintf(&b, separator+"\r\n\tContent-Type: "+sealProtocol+"\r\n\tOriginalContent: type="+soapType+";charset=UTF-8;Length=%d\r\n"+
+	fmt.Fprintf(&b, separator+"\r\n\tContent-Type: "+protocol+"\r\n\tOriginalContent: type="+soapType+";charset=UTF-8;Length=%d\r\n"+
 		separator+"\r\n\tContent-Type: application/octet-stream\r\n", len(plain))
 	b.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(header)))) //nolint:gosec // a token header has some 60 bytes
 	b.Write(header)
 	b.Write(data)
 	b.WriteString(separator + "--\r\n")
-	return `multipart/encrypted;protocol="` + sealProtocol + `";boundary="` + sealBoundary + `"`, b.Bytes(), nil
+	return `multipart/encrypted;protocol="` + protocol + `";boundary="` + sealBoundary + `"`, b.Bytes(), nil
 }
