@@ -57,8 +57,8 @@ func Main(ctx context.Context, p Process) int {
 func newRoot(p Process) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "c2conn-sim",
-		Short:         "A simulated Microsoft 365 tenant: Entra ID, Microsoft Graph, Exchange Web Services and SharePoint",
-		Long:          "A simulated Microsoft 365 tenant: Entra ID, Microsoft Graph, Exchange Web Services and\nSharePoint Online over real TLS, on this machine only, with faults that can be switched on by name.",
+		Short:         "Simulated Microsoft 365 tenants, and a simulated company network with Exchange Server",
+		Long:          "A simulated Microsoft 365 tenant: Entra ID, Microsoft Graph, Exchange Web Services and\nSharePoint Online over real TLS, on this machine only, with faults that can be switched on by name.\nThe command onprem is a company network instead: Active Directory and Exchange Server.",
 		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -67,7 +67,7 @@ func newRoot(p Process) *cobra.Command {
 	root.SetErr(p.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newServe(p), newRun(p), newDemo(p), newFaults(p))
+	root.AddCommand(newServe(p), newRun(p), newDemo(p), newFaults(p), newOnPrem(p))
 	return root
 }
 

@@ -1,6 +1,7 @@
 package onprem_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 	"github.com/go-ldap/ldap/v3/gssapi"
+	krb5gss "github.com/jcmturner/gokrb5/v8/gssapi"
 	"github.com/jcmturner/gokrb5/v8/iana/flags"
+	"github.com/jcmturner/gokrb5/v8/iana/keyusage"
 
 	"github.com/c2conn/c2conn/internal/sim/onprem"
 )
@@ -107,11 +110,34 @@ func TestServiceConnectionPoint(t *testing.T) {
 	}
 }
 
+// saslClient is go-ldap's client, which asks for the layer 0 in place of "no layer"
+// (RFC 4752, section 3.1), with the right answer.
+type saslClient struct{ *gssapi.Client }
+
+// NegotiateSaslAuth implements ldap.GSSAPIClient.
+func (c saslClient) NegotiateSaslAuth(input []byte, _ string) ([]byte, error) {
+	var token krb5gss.WrapToken
+	if err := gssapi.UnmarshalWrapToken(&token, input, true); err != nil {
+		return nil, err
+	}
+	if _, err := token.Verify(c.Subkey, keyusage.GSSAPI_ACCEPTOR_SEAL); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(token.Payload, []byte{1, 0, 0, 0}) {
+		return nil, fmt.Errorf("layers %x are offered", token.Payload)
+	}
+	reply := krb5gss.WrapToken{Flags: 4, EC: 12, SndSeqNum: 1, Payload: []byte{1, 0, 0, 0}}
+	if err := reply.SetCheckSum(c.Subkey, keyusage.GSSAPI_INITIATOR_SEAL); err != nil {
+		return nil, err
+	}
+	return reply.Marshal()
+}
+
 func TestKerberosToTheDirectory(t *testing.T) {
 	t.Parallel()
 	w, _ := start(t, onprem.Options{})
 	c := ldaps(t, w)
-	if err := c.GSSAPIBindRequestWithAPOptions(&gssapi.Client{Client: kerberos(t, w, "exadmin", onprem.AdminPassword)}, &ldap.GSSAPIBindRequest{ServicePrincipalName: "ldap/dc1.corp.test"}, []int{flags.APOptionMutualRequired}); err != nil {
+	if err := c.GSSAPIBindRequestWithAPOptions(saslClient{&gssapi.Client{Client: kerberos(t, w, "exadmin", onprem.AdminPassword)}}, &ldap.GSSAPIBindRequest{ServicePrincipalName: "ldap/dc1.corp.test"}, []int{flags.APOptionMutualRequired}); err != nil {
 		t.Fatal(err)
 	}
 	who, err := c.WhoAmI(nil)

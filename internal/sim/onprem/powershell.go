@@ -2,11 +2,9 @@ package onprem
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/c2conn/c2conn/internal/sim/onprem/httpauth"
-	"github.com/c2conn/c2conn/internal/sim/onprem/krb"
 	"github.com/c2conn/c2conn/internal/sim/onprem/psrp"
 )
 
@@ -22,24 +20,13 @@ func (w *World) servePowerShell() *psrp.Server {
 		},
 		Seal: func(r *http.Request) psrp.Sealer {
 			if id, ok := httpauth.From(r.Context()); ok && id.Kerberos != nil {
-				return sealer{id.Kerberos}
+				return id.Kerberos
 			}
 			return nil
 		},
 		AllowUnencrypted: true, // see World.powershell: only while Basic is switched on
 	})
 }
-
-// sealer seals the messages of one connection.
-type sealer struct{ context *krb.Context }
-
-// Unwrap opens a message of the client.
-func (s sealer) Unwrap(header, data []byte) ([]byte, error) {
-	return s.context.Unwrap(slices.Concat(header, data))
-}
-
-// Wrap seals a message for the client.
-func (s sealer) Wrap(plain []byte) (header, data []byte, err error) { return s.context.Wrap(plain) }
 
 // powershell is the virtual directory PowerShell, for who has signed in.
 func (w *World) powershell(out *noting, r *request) {
