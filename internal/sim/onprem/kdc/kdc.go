@@ -147,7 +147,7 @@ func (s *Server) serve(ctx context.Context, c net.Conn) error {
 		case Silent:
 			<-ctx.Done()
 			return ctx.Err()
-		case Hangs:
+		case HangsUp:
 			return errors.New("dropped")
 		}
 		answer := s.Answer(request)
