@@ -94,6 +94,17 @@ func (s *Session) askTrust(e *winauth.UntrustedError) error {
 	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text}}}}
 }
 
+// trustArgs are the flags that trust what was trusted on the way.
+func (s *Session) trustArgs(a Answers) []string {
+	switch sum := a.Get(foundSum); {
+	case a.Get(keyLocation) != string(connections.OnPremises) || a.Get(keyTrust) != yes || a.Has(keyCertSum):
+		return nil
+	case sum != "":
+		return []string{"--certificate-sha256", sum}
+	}
+	return []string{"--trust-certificate"}
+}
+
 // describeServer says in words what a server shows.
 func describeServer(e *winauth.UntrustedError) string {
 	text := e.Host + " shows a certificate that is not trusted: " + e.Reason + "."

@@ -191,6 +191,9 @@ func loadExchange(c connections.Connection, set func(key, text string)) {
 		set(keyServer, c.Endpoints.Server)
 		set(keyEWS, c.Endpoints.EWS)
 	}
+	if u, err := url.Parse(c.Endpoints.EWS); err == nil && u.Host != "" {
+		set(keyCertSum, c.Pins[net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))])
+	}
 	switch c.Credential.Type {
 	case connections.TypeTicketCache:
 		set(keySignInBy, byTickets)

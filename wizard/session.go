@@ -491,7 +491,7 @@ func (s *Session) Command() string {
 	if s.Automatic() && !s.Answers.Has(keyIfExists) {
 		args = append(args, "--if-exists", registration.ExistsUse) // by then it does
 	}
-	return strings.Join(args, " ")
+	return strings.Join(append(args, s.trustArgs(a)...), " ")
 }
 
 func commandArgs(f Field, a Answers, env *Env) []string {
