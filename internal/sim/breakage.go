@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/c2conn/c2conn/internal/sim/soap"
 )
 
 // before answers in place of a service: what happens on the way to it, or in
@@ -130,7 +132,7 @@ func (w *World) after(r *request, a *answer) *answer {
 		a.body = []byte(strings.Repeat(`{"value":[`, 50_000) + strings.Repeat("]}", 50_000))
 	}
 	if at("deep-xml") != nil {
-		a.body = []byte(xmlDeclaration + strings.Repeat("<a>", 100_000) + strings.Repeat("</a>", 100_000))
+		a.body = []byte(soap.Declaration + strings.Repeat("<a>", 100_000) + strings.Repeat("</a>", 100_000))
 	}
 	if at("xml-bomb") != nil {
 		a.body = xmlBomb()
@@ -179,7 +181,7 @@ func blowUp(body []byte, words []string) []byte {
 
 func xmlBomb() []byte {
 	var b strings.Builder
-	b.WriteString(xmlDeclaration + "<!DOCTYPE bomb [<!ENTITY a0 \"boom\">")
+	b.WriteString(soap.Declaration + "<!DOCTYPE bomb [<!ENTITY a0 \"boom\">")
 	for i := 1; i <= 9; i++ {
 		b.WriteString("<!ENTITY a" + strconv.Itoa(i) + " \"" + strings.Repeat("&a"+strconv.Itoa(i-1)+";", 10) + "\">")
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/c2conn/c2conn/internal/sim/soap"
 )
 
 // csomNS is the namespace of a client query.
@@ -57,19 +59,19 @@ type csomValue struct {
 // parseCSOM reads a client query as strictly as its schema is: every action names
 // a path, every path leads somewhere, ids are numbers that occur once.
 func parseCSOM(data []byte) (csomRequest, error) {
-	root, err := parseXML(data)
+	root, err := soap.Parse(data)
 	if err != nil {
 		return csomRequest{}, fmt.Errorf("%w: %w", errCSOM, err)
 	}
 	if stray := foreign(root, csomNS); stray != nil {
-		return csomRequest{}, fmt.Errorf("%w: the element %s is of another namespace", errCSOM, stray.local)
+		return csomRequest{}, fmt.Errorf("%w: the element %s is of another namespace", errCSOM, stray.Local)
 	}
-	r := csomRequest{schema: root.attrs["SchemaVersion"], library: root.attrs["LibraryVersion"], paths: map[string]csomPath{}}
-	if root.local != "Request" || r.schema == "" || r.library == "" || len(root.children) != 2 || root.children[0].local != "Actions" || root.children[1].local != "ObjectPaths" {
+	r := csomRequest{schema: root.Attrs["SchemaVersion"], library: root.Attrs["LibraryVersion"], paths: map[string]csomPath{}}
+	if root.Local != "Request" || r.schema == "" || r.library == "" || len(root.Children) != 2 || root.Children[0].Local != "Actions" || root.Children[1].Local != "ObjectPaths" {
 		return r, fmt.Errorf("%w: it is no Request with a SchemaVersion, a LibraryVersion, Actions and ObjectPaths", errCSOM)
 	}
 	seen := map[string]bool{}
-	for _, n := range root.children[1].children {
+	for _, n := range root.Children[1].Children {
 		p, err := readPath(n)
 		if err != nil {
 			return r, err
@@ -79,7 +81,7 @@ func parseCSOM(data []byte) (csomRequest, error) {
 		}
 		seen[p.id], r.paths[p.id] = true, p
 	}
-	for _, n := range root.children[0].children {
+	for _, n := range root.Children[0].Children {
 		a, err := readAction(n)
 		if err != nil {
 			return r, err
@@ -97,11 +99,11 @@ func parseCSOM(data []byte) (csomRequest, error) {
 }
 
 // foreign finds an element of another namespace.
-func foreign(n *node, space string) *node {
-	if n.space != space {
+func foreign(n *soap.Node, space string) *soap.Node {
+	if n.Space != space {
 		return n
 	}
-	for _, c := range n.children {
+	for _, c := range n.Children {
 		if stray := foreign(c, space); stray != nil {
 			return stray
 		}
@@ -111,10 +113,10 @@ func foreign(n *node, space string) *node {
 
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-func readPath(n *node) (csomPath, error) {
-	p := csomPath{kind: n.local, id: n.attrs["Id"], parent: n.attrs["ParentId"], typeID: strings.ToLower(n.attrs["TypeId"]), name: n.attrs["Name"]}
+func readPath(n *soap.Node) (csomPath, error) {
+	p := csomPath{kind: n.Local, id: n.Attrs["Id"], parent: n.Attrs["ParentId"], typeID: strings.ToLower(n.Attrs["TypeId"]), name: n.Attrs["Name"]}
 	var missing bool
-	switch n.local {
+	switch n.Local {
 	case "Constructor":
 		missing = p.typeID == ""
 	case "Method", "Property":
@@ -124,18 +126,18 @@ func readPath(n *node) (csomPath, error) {
 	case "Identity":
 		missing = p.name == ""
 	default:
-		return p, fmt.Errorf("%w: an object path called %s", errCSOM, n.local)
+		return p, fmt.Errorf("%w: an object path called %s", errCSOM, n.Local)
 	}
 	if missing {
-		return p, fmt.Errorf("%w: the object path %s lacks an attribute", errCSOM, n.local)
+		return p, fmt.Errorf("%w: the object path %s lacks an attribute", errCSOM, n.Local)
 	}
-	for _, list := range n.children {
-		if list.local != "Parameters" {
-			return p, fmt.Errorf("%w: an element %s in an object path", errCSOM, list.local)
+	for _, list := range n.Children {
+		if list.Local != "Parameters" {
+			return p, fmt.Errorf("%w: an element %s in an object path", errCSOM, list.Local)
 		}
-		for _, parameter := range list.children {
-			if parameter.local != "Parameter" {
-				return p, fmt.Errorf("%w: an element %s among the parameters", errCSOM, parameter.local)
+		for _, parameter := range list.Children {
+			if parameter.Local != "Parameter" {
+				return p, fmt.Errorf("%w: an element %s among the parameters", errCSOM, parameter.Local)
 			}
 			v, err := readValue(parameter)
 			if err != nil {
@@ -147,21 +149,21 @@ func readPath(n *node) (csomPath, error) {
 	return p, nil
 }
 
-func readValue(n *node) (csomValue, error) {
-	v := csomValue{kind: n.attrs["Type"], typeID: strings.ToLower(n.attrs["TypeId"]), text: n.text}
+func readValue(n *soap.Node) (csomValue, error) {
+	v := csomValue{kind: n.Attrs["Type"], typeID: strings.ToLower(n.Attrs["TypeId"]), text: n.Text}
 	if (v.kind == "") == (v.typeID == "") {
 		return v, fmt.Errorf("%w: a value needs a Type or a TypeId", errCSOM)
 	}
 	if v.kind != "" {
-		if len(n.children) > 0 {
+		if len(n.Children) > 0 {
 			return v, fmt.Errorf("%w: elements in a value of the type %s", errCSOM, v.kind)
 		}
 		return v, v.check()
 	}
 	v.props = map[string]csomValue{}
-	for _, c := range n.children {
-		name := c.attrs["Name"]
-		if _, twice := v.props[name]; c.local != "Property" || name == "" || twice {
+	for _, c := range n.Children {
+		name := c.Attrs["Name"]
+		if _, twice := v.props[name]; c.Local != "Property" || name == "" || twice {
 			return v, fmt.Errorf("%w: the property %q", errCSOM, name)
 		}
 		one, err := readValue(c)
@@ -193,45 +195,45 @@ func (v csomValue) check() error {
 	return nil
 }
 
-func readAction(n *node) (csomAction, error) {
-	a := csomAction{kind: n.local, id: n.attrs["Id"], pathID: n.attrs["ObjectPathId"]}
-	switch n.local {
+func readAction(n *soap.Node) (csomAction, error) {
+	a := csomAction{kind: n.Local, id: n.Attrs["Id"], pathID: n.Attrs["ObjectPathId"]}
+	switch n.Local {
 	case "ObjectPath", "ObjectIdentityQuery", "Method", "SetProperty":
 	case "Query":
-		if len(n.children) == 0 || n.children[0].local != "Query" {
+		if len(n.Children) == 0 || n.Children[0].Local != "Query" {
 			return a, fmt.Errorf("%w: a Query without a Query", errCSOM)
 		}
-		for _, c := range n.children {
+		for _, c := range n.Children {
 			s, err := readSelect(c)
 			if err != nil {
 				return a, err
 			}
 			switch {
-			case c.local == "Query":
+			case c.Local == "Query":
 				a.query = s
-			case c.local == "ChildItemQuery" && a.children == nil:
+			case c.Local == "ChildItemQuery" && a.children == nil:
 				a.children = &s
 			default:
-				return a, fmt.Errorf("%w: an element %s in a Query", errCSOM, c.local)
+				return a, fmt.Errorf("%w: an element %s in a Query", errCSOM, c.Local)
 			}
 		}
 	default:
-		return a, fmt.Errorf("%w: an action called %s", errCSOM, n.local)
+		return a, fmt.Errorf("%w: an action called %s", errCSOM, n.Local)
 	}
 	return a, nil
 }
 
-func readSelect(n *node) (csomSelect, error) {
-	s := csomSelect{all: strings.EqualFold(n.attrs["SelectAllProperties"], "true")}
-	for _, list := range n.children {
-		if list.local != "Properties" {
+func readSelect(n *soap.Node) (csomSelect, error) {
+	s := csomSelect{all: strings.EqualFold(n.Attrs["SelectAllProperties"], "true")}
+	for _, list := range n.Children {
+		if list.Local != "Properties" {
 			continue // QueryableExpression: conditions, which change nothing here
 		}
-		for _, p := range list.children {
-			if p.local != "Property" || p.attrs["Name"] == "" {
+		for _, p := range list.Children {
+			if p.Local != "Property" || p.Attrs["Name"] == "" {
 				return s, fmt.Errorf("%w: a property without a name", errCSOM)
 			}
-			s.names = append(s.names, p.attrs["Name"])
+			s.names = append(s.names, p.Attrs["Name"])
 		}
 	}
 	return s, nil

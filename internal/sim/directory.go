@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/c2conn/c2conn/internal/sim/soap"
 )
 
 // directory is the tenant's state: what Entra ID and Graph know. The
@@ -120,7 +122,7 @@ type mailbox struct {
 	purpose    string // userPurpose: user, shared, room, …
 	ewsEnabled *bool  // Set-CASMailbox -EwsEnabled
 	archive    bool
-	folders    map[string]folder // by distinguished id
+	folders    map[string]soap.Folder // by distinguished id
 }
 
 type group struct {

@@ -7,16 +7,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/c2conn/c2conn/internal/sim/soap"
 )
 
-const (
-	ewsContentType = "text/xml; charset=utf-8"
-	soapNS         = "http://schemas.xmlsoap.org/soap/envelope/"
-	typesNS        = "http://schemas.microsoft.com/exchange/services/2006/types"
-	messagesNS     = "http://schemas.microsoft.com/exchange/services/2006/messages"
-	errorsNS       = "http://schemas.microsoft.com/exchange/services/2006/errors"
-	xmlDeclaration = `<?xml version="1.0" encoding="utf-8"?>`
-)
+const ewsContentType = "text/xml; charset=utf-8"
 
 // outlook is Exchange Online's front door: only EWS is behind it.
 func (w *World) outlook(r *request) *answer {
@@ -139,14 +134,16 @@ func (w *World) ewsCall(r *request, claims accessClaims) *answer {
 	if a := w.ewsPolicyAnswer(claims.AppID, nil); a != nil {
 		return named("ews blocked", a)
 	}
-	call, fault := parseEWS(r.body)
+	call := ewsCall{}
+	var fault *soap.Fault
+	call.Call, fault = soap.ParseCall(r.body, serverVersions())
 	call.routing = routing{anchor: r.Header.Get("X-AnchorMailbox"), mailbox: r.Header.Get("X-PublicFolderMailbox")}
-	name := "ews " + call.operation
+	name := "ews " + call.Operation
 	if fault != nil {
 		return named("ews invalid", w.soapFault(*fault))
 	}
 	if f := w.faults.get("ews-busy"); f != nil && f.take("ews") {
-		return named(name, w.soapFault(soapFault{code: "ErrorServerBusy", values: []messageValue{{"BackOffMilliseconds", strconv.FormatInt(int64(f.wait/time.Millisecond), 10)}}}))
+		return named(name, w.soapFault(soap.Fault{Code: "ErrorServerBusy", Values: []soap.Value{{Name: "BackOffMilliseconds", Value: strconv.FormatInt(int64(f.wait/time.Millisecond), 10)}}}))
 	}
 	w.dir.mu.RLock()
 	owner, fault := w.impersonated(call)
@@ -158,7 +155,7 @@ func (w *World) ewsCall(r *request, claims accessClaims) *answer {
 		return named("ews blocked", a)
 	}
 	if f := w.faults.get("ews-fault"); f != nil {
-		return named(name, w.soapFault(soapFault{code: f.words[0]}))
+		return named(name, w.soapFault(soap.Fault{Code: f.words[0]}))
 	}
 	w.dir.mu.RLock()
 	defer w.dir.mu.RUnlock()
@@ -166,50 +163,80 @@ func (w *World) ewsCall(r *request, claims accessClaims) *answer {
 	if fault != nil {
 		return named(name, w.soapFault(*fault))
 	}
-	return named(name, newAnswer(http.StatusOK, ewsContentType, []byte(w.soapEnvelope(body))))
+	return named(name, newAnswer(http.StatusOK, ewsContentType, []byte(soapEnvelope(body))))
 }
 
 // impersonated finds the mailbox that the call acts on. A token for an
 // application carries no user, so the header is required.
-func (w *World) impersonated(call ewsCall) (*user, *soapFault) {
+func (w *World) impersonated(call ewsCall) (*user, *soap.Fault) {
 	if w.faults.get("ews-impersonation-denied") != nil {
-		return nil, &soapFault{code: "ErrorImpersonateUserDenied"}
+		return nil, &soap.Fault{Code: "ErrorImpersonateUserDenied"}
 	}
 	if w.faults.get("ews-no-mailbox") != nil {
-		return nil, &soapFault{code: "ErrorNonExistentMailbox"}
+		return nil, &soap.Fault{Code: "ErrorNonExistentMailbox"}
 	}
 	var u *user
-	switch call.sidKind {
+	switch call.SIDKind {
 	case "":
-		return nil, &soapFault{code: "ErrorInvalidExchangeImpersonationHeaderData", text: "ExchangeImpersonation SOAP header must be present for this type of OAuth token."}
+		return nil, &soap.Fault{Code: "ErrorInvalidExchangeImpersonationHeaderData", Text: "ExchangeImpersonation SOAP header must be present for this type of OAuth token."}
 	case "PrincipalName":
 		for _, candidate := range w.dir.users {
-			if strings.EqualFold(candidate.UserPrincipalName, call.sid) {
+			if strings.EqualFold(candidate.UserPrincipalName, call.SID) {
 				u = candidate
 			}
 		}
 		if u == nil {
-			return nil, &soapFault{code: "ErrorInvalidUserPrincipalName"}
+			return nil, &soap.Fault{Code: "ErrorInvalidUserPrincipalName"}
 		}
 	case "SID":
 		for _, candidate := range w.dir.users {
-			if strings.EqualFold(candidate.sid, call.sid) {
+			if strings.EqualFold(candidate.sid, call.SID) {
 				u = candidate
 			}
 		}
 		if u == nil {
-			return nil, &soapFault{code: "ErrorInvalidUserSid"}
+			return nil, &soap.Fault{Code: "ErrorInvalidUserSid"}
 		}
 	case "PrimarySmtpAddress":
-		u = w.dir.recipient(call.sid)
-		if u != nil && !strings.EqualFold(u.primarySMTP(), call.sid) {
-			return nil, &soapFault{code: "ErrorNonPrimarySmtpAddress", values: []messageValue{{"Primary", u.primarySMTP()}}}
+		u = w.dir.recipient(call.SID)
+		if u != nil && !strings.EqualFold(u.primarySMTP(), call.SID) {
+			return nil, &soap.Fault{Code: "ErrorNonPrimarySmtpAddress", Values: []soap.Value{{Name: "Primary", Value: u.primarySMTP()}}}
 		}
 	default:
-		u = w.dir.recipient(call.sid)
+		u = w.dir.recipient(call.SID)
 	}
 	if u == nil || u.mailbox == nil {
-		return nil, &soapFault{code: "ErrorNonExistentMailbox"}
+		return nil, &soap.Fault{Code: "ErrorNonExistentMailbox"}
 	}
 	return u, nil
+}
+
+// ewsCall is a request that has the form of EWS, with the headers of HTTP that lead it.
+type ewsCall struct {
+	soap.Call
+	routing routing
+}
+
+// human is a text for people, spoiled by the fault hostile-text.
+func (w *World) human(text string) string {
+	if w.faults.at("hostile-text", serviceOutlook) != nil {
+		return hostileXML(text)
+	}
+	return text
+}
+
+func (w *World) soapFault(f soap.Fault) *answer {
+	return newAnswer(http.StatusInternalServerError, ewsContentType, []byte(f.Document(w.human)))
+}
+
+// soapEnvelope wraps a response message as a build of Exchange Online does.
+func soapEnvelope(body string) string {
+	return soap.Build{Major: 15, Minor: 20, Build: 9253, Revision: 12, Schema: "V2018_01_08"}.Envelope(body)
+}
+
+// serverVersions are the values of RequestServerVersion: those of the published
+// schema and those that Exchange Online added.
+func serverVersions() []string {
+	return []string{"Exchange2007", "Exchange2007_SP1", "Exchange2010", "Exchange2010_SP1", "Exchange2010_SP2", "Exchange2013", "Exchange2013_SP1", "Exchange2015", "Exchange2016",
+		"V2015_10_05", "V2016_01_06", "V2016_04_13", "V2016_07_13", "V2016_10_10", "V2017_01_07", "V2017_04_14", "V2017_07_11", "V2017_10_09", "V2018_01_08"}
 }

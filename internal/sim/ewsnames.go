@@ -4,48 +4,50 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/c2conn/c2conn/internal/sim/soap"
 )
 
 // convertID answers ConvertId. No item has an id here that could be converted,
 // so every source is malformed or unknown; clients use the call to learn the
 // server's version.
-func (w *World) convertID(op *node, owner *user) (string, *soapFault) {
+func (w *World) convertID(op *soap.Node, owner *user) (string, *soap.Fault) {
 	formats := []string{"EwsLegacyId", "EwsId", "EntryId", "HexEntryId", "StoreId", "OwaId"}
-	if !slices.Contains(formats, op.attrs["DestinationFormat"]) {
-		return "", violation(op, "The attribute DestinationFormat is missing or wrong.")
+	if !slices.Contains(formats, op.Attrs["DestinationFormat"]) {
+		return "", soap.Violation(op, "The attribute DestinationFormat is missing or wrong.")
 	}
-	if len(op.children) != 1 || !op.children[0].is(messagesNS, "SourceIds") || len(op.children[0].children) == 0 {
-		return "", violation(op, "ConvertId must hold SourceIds.")
+	if len(op.Children) != 1 || !op.Children[0].Is(soap.MessagesNS, "SourceIds") || len(op.Children[0].Children) == 0 {
+		return "", soap.Violation(op, "ConvertId must hold SourceIds.")
 	}
 	var b strings.Builder
-	b.WriteString(`<m:ConvertIdResponse xmlns:m="` + messagesNS + `" xmlns:t="` + typesNS + `"><m:ResponseMessages>`)
-	for _, source := range op.children[0].children {
-		if !source.is(typesNS, "AlternateId") || !slices.Contains(formats, source.attrs["Format"]) || source.attrs["Id"] == "" || source.attrs["Mailbox"] == "" {
-			return "", unexpected(source)
+	b.WriteString(`<m:ConvertIdResponse xmlns:m="` + soap.MessagesNS + `" xmlns:t="` + soap.TypesNS + `"><m:ResponseMessages>`)
+	for _, source := range op.Children[0].Children {
+		if !source.Is(soap.TypesNS, "AlternateId") || !slices.Contains(formats, source.Attrs["Format"]) || source.Attrs["Id"] == "" || source.Attrs["Mailbox"] == "" {
+			return "", soap.Unexpected(source)
 		}
 		code := "ErrorInvalidIdMalformed"
-		if u := w.dir.recipient(source.attrs["Mailbox"]); u != nil && u != owner {
+		if u := w.dir.recipient(source.Attrs["Mailbox"]); u != nil && u != owner {
 			code = "ErrorAccessDenied"
 		}
-		b.WriteString(w.errorMessage("ConvertIdResponseMessage", code, ""))
+		b.WriteString(soap.ErrorMessage("ConvertIdResponseMessage", code, "", w.human))
 	}
 	b.WriteString(`</m:ResponseMessages></m:ConvertIdResponse>`)
 	return b.String(), nil
 }
 
 // resolveNames answers ResolveNames from the directory, at most 100 people.
-func (w *World) resolveNames(op *node, _ *user) (string, *soapFault) {
-	if full := op.attrs["ReturnFullContactData"]; full != "true" && full != "false" {
-		return "", violation(op, "The attribute ReturnFullContactData is missing.")
+func (w *World) resolveNames(op *soap.Node, _ *user) (string, *soap.Fault) {
+	if full := op.Attrs["ReturnFullContactData"]; full != "true" && full != "false" {
+		return "", soap.Violation(op, "The attribute ReturnFullContactData is missing.")
 	}
-	rest := op.children
-	if len(rest) == 2 && rest[0].is(messagesNS, "ParentFolderIds") {
+	rest := op.Children
+	if len(rest) == 2 && rest[0].Is(soap.MessagesNS, "ParentFolderIds") {
 		rest = rest[1:]
 	}
-	if len(rest) != 1 || !rest[0].is(messagesNS, "UnresolvedEntry") || strings.TrimSpace(rest[0].text) == "" {
-		return "", violation(op, "ResolveNames must hold UnresolvedEntry.")
+	if len(rest) != 1 || !rest[0].Is(soap.MessagesNS, "UnresolvedEntry") || strings.TrimSpace(rest[0].Text) == "" {
+		return "", soap.Violation(op, "ResolveNames must hold UnresolvedEntry.")
 	}
-	entry := strings.ToLower(strings.TrimSpace(rest[0].text))
+	entry := strings.ToLower(strings.TrimSpace(rest[0].Text))
 	entry = strings.TrimPrefix(entry, "smtp:")
 	var found []*user
 	for _, u := range w.dir.users {
@@ -58,10 +60,10 @@ func (w *World) resolveNames(op *node, _ *user) (string, *soapFault) {
 		}
 	}
 	var b strings.Builder
-	b.WriteString(`<m:ResolveNamesResponse xmlns:m="` + messagesNS + `" xmlns:t="` + typesNS + `"><m:ResponseMessages>`)
+	b.WriteString(`<m:ResolveNamesResponse xmlns:m="` + soap.MessagesNS + `" xmlns:t="` + soap.TypesNS + `"><m:ResponseMessages>`)
 	switch len(found) {
 	case 0:
-		b.WriteString(w.errorMessage("ResolveNamesResponseMessage", "ErrorNameResolutionNoResults", ""))
+		b.WriteString(soap.ErrorMessage("ResolveNamesResponseMessage", "ErrorNameResolutionNoResults", "", w.human))
 	default:
 		if len(found) == 1 {
 			b.WriteString(`<m:ResolveNamesResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>`)
@@ -83,7 +85,7 @@ func (w *World) resolutionSet(found []*user) string {
 		if u.mailbox == nil {
 			kind = "Contact"
 		}
-		b.WriteString(`<t:Resolution><t:Mailbox><t:Name>` + escape(w.human(u.DisplayName)) + `</t:Name><t:EmailAddress>` + escape(u.primarySMTP()) +
+		b.WriteString(`<t:Resolution><t:Mailbox><t:Name>` + soap.Escape(w.human(u.DisplayName)) + `</t:Name><t:EmailAddress>` + soap.Escape(u.primarySMTP()) +
 			`</t:EmailAddress><t:RoutingType>SMTP</t:RoutingType><t:MailboxType>` + kind + `</t:MailboxType></t:Mailbox></t:Resolution>`)
 	}
 	b.WriteString(`</m:ResolutionSet>`)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/c2conn/c2conn/internal/sim/soap"
 )
 
 func FuzzJWT(f *testing.F) {
@@ -34,7 +36,7 @@ func FuzzJWT(f *testing.F) {
 }
 
 func FuzzSOAP(f *testing.F) {
-	const head = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="` + typesNS + `" xmlns:m="` + messagesNS + `">`
+	const head = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="` + soap.TypesNS + `" xmlns:m="` + soap.MessagesNS + `">`
 	f.Add([]byte(head + `<s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/><t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>admin@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></s:Header><s:Body><m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder></s:Body></s:Envelope>`))
 	f.Add([]byte(head + `<s:Body><m:ConvertId DestinationFormat="EntryId"><m:SourceIds><t:AlternateId Id="D" Format="EwsId" Mailbox="D"/></m:SourceIds></m:ConvertId></s:Body></s:Envelope>`))
 	f.Add([]byte(head + `<s:Body><m:ResolveNames ReturnFullContactData="true"><m:UnresolvedEntry>a</m:UnresolvedEntry></m:ResolveNames></s:Body></s:Envelope>`))
@@ -48,12 +50,14 @@ func FuzzSOAP(f *testing.F) {
 	owner := &user{ID: "1", DisplayName: "Admin", MailNickname: "admin", ProxyAddresses: []string{"SMTP:admin@contoso.com"}, mailbox: newMailbox("user")}
 	w.dir = &directory{users: []*user{owner}}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		call, fault := parseEWS(data)
+		var call ewsCall
+		var fault *soap.Fault
+		call.Call, fault = soap.ParseCall(data, serverVersions())
 		call.routing.anchor = "admin@contoso.com"
 		out := ""
 		if fault == nil {
 			out, fault = w.ewsOperation(call, owner)
-			out = w.soapEnvelope(out)
+			out = soapEnvelope(out)
 		}
 		if fault != nil {
 			out = string(w.soapFault(*fault).body)

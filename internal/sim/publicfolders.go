@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
+
+	"github.com/c2conn/c2conn/internal/sim/soap"
 )
 
 // The tenant's public folders are two below one root. Exchange Online calls the
@@ -27,17 +29,6 @@ func publicKey(id string) string {
 // routing are the headers by which Exchange finds the mailbox of a public folder.
 type routing struct{ anchor, mailbox string }
 
-// access is what a folder says of rights to it.
-type access struct {
-	effective   []string // the rights of who asks; nil: not told
-	permissions string   // the PermissionSet; empty: not told
-}
-
-// effectiveRights are the elements of EffectiveRights, in the schema's order.
-func effectiveRights() []string {
-	return strings.Fields("CreateAssociated CreateContents CreateHierarchy Delete Modify Read ViewPrivateItems")
-}
-
 // folderEntry is an entry of the root's list: a user's name, Default or Anonymous.
 type folderEntry struct{ who, level string }
 
@@ -51,7 +42,7 @@ func (w *World) publicPermissions() []folderEntry {
 func levelRights(level string) []string {
 	switch level {
 	case "Owner":
-		return effectiveRights()
+		return soap.EffectiveRights()
 	case "PublishingEditor":
 		return []string{"CreateContents", "CreateHierarchy", "Read"}
 	case "Author":
@@ -62,8 +53,8 @@ func levelRights(level string) []string {
 }
 
 // publicRoot is the root and the user's rights to it, or the code of a refusal.
-func (w *World) publicRoot(route routing, owner *user) (folder, access, string) {
-	root, rights := folder{name: "IPM_SUBTREE", children: 2, parent: "publicstore"}, access{}
+func (w *World) publicRoot(route routing, owner *user) (soap.Folder, soap.Rights, string) {
+	root, rights := soap.Folder{Name: "IPM_SUBTREE", Children: 2, Parent: "publicstore"}, soap.Rights{}
 	if f := w.faults.get("public-folders-error"); f != nil {
 		return root, rights, f.words[0]
 	}
@@ -86,9 +77,9 @@ func (w *World) publicRoot(route routing, owner *user) (folder, access, string) 
 			level = p.level
 		}
 	}
-	rights.effective = levelRights(level)
-	if slices.Contains(rights.effective, "Read") { // Unsure: who may read the list is not documented.
-		rights.permissions = w.permissionSet(list)
+	rights.Effective = levelRights(level)
+	if slices.Contains(rights.Effective, "Read") { // Unsure: who may read the list is not documented.
+		rights.Permissions = w.permissionSet(list)
 	}
 	return root, rights, ""
 }
@@ -112,7 +103,7 @@ func (w *World) routed(route routing) bool {
 // permissionSet writes the list.
 func (w *World) permissionSet(list []folderEntry) string {
 	var b strings.Builder
-	tag := func(name, value string) { b.WriteString("<t:" + name + ">" + escape(value) + "</t:" + name + ">") }
+	tag := func(name, value string) { b.WriteString("<t:" + name + ">" + soap.Escape(value) + "</t:" + name + ">") }
 	flag := func(name string, value bool) {
 		tag(name, map[bool]string{true: "true", false: "false"}[value])
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/c2conn/c2conn/internal/sim/soap"
 )
 
 // sharePointVersion is the build that the simulated service claims to be.
@@ -96,8 +98,8 @@ func (q spRequest) refuse(status int, code, message string) *answer {
 		if q.world.faults.at("hostile-text", serviceSharePoint) != nil {
 			message = hostileXML(message)
 		}
-		return newAnswer(status, q.as.contentType(), []byte(xmlDeclaration+`<m:error xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"><m:code>`+
-			escape(code)+`</m:code><m:message xml:lang="en-US">`+escape(message)+`</m:message></m:error>`))
+		return newAnswer(status, q.as.contentType(), []byte(soap.Declaration+`<m:error xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"><m:code>`+
+			soap.Escape(code)+`</m:code><m:message xml:lang="en-US">`+soap.Escape(message)+`</m:message></m:error>`))
 	}
 	key := "odata.error"
 	if q.as == formatVerbose {
@@ -132,7 +134,7 @@ func (q spRequest) giveValue(p spProp) *answer {
 	body := spPlain{{"value", p.value}}
 	switch q.as {
 	case formatXML:
-		return newAnswer(http.StatusOK, q.as.contentType(), []byte(xmlDeclaration+q.xmlValue(p, ` xmlns:d="`+dataNS+`" xmlns:m="`+dataNS+`/metadata"`)))
+		return newAnswer(http.StatusOK, q.as.contentType(), []byte(soap.Declaration+q.xmlValue(p, ` xmlns:d="`+dataNS+`" xmlns:m="`+dataNS+`/metadata"`)))
 	case formatVerbose:
 		body = spPlain{{"d", spPlain{p}}}
 	case formatMinimal:
@@ -249,11 +251,11 @@ func (q spRequest) xmlType(o spObject) string {
 func (q spRequest) xmlOf(o spObject) string {
 	spaces := ` xmlns:d="` + dataNS + `" xmlns:m="` + dataNS + `/metadata"`
 	if o.address == "" {
-		return xmlDeclaration + q.xmlValue(spProp{o.name, o}, spaces)
+		return soap.Declaration + q.xmlValue(spProp{o.name, o}, spaces)
 	}
 	var b strings.Builder
-	b.WriteString(xmlDeclaration + `<entry xml:base="` + escape(q.api()) + `" xmlns="http://www.w3.org/2005/Atom"` + spaces + `><id>` + escape(q.api()+o.address) +
-		`</id><category term="` + escape(o.kind) + `" scheme="` + dataNS + `/scheme"/><link rel="edit" href="` + escape(o.address) + `"/><title/><updated>` +
+	b.WriteString(soap.Declaration + `<entry xml:base="` + soap.Escape(q.api()) + `" xmlns="http://www.w3.org/2005/Atom"` + spaces + `><id>` + soap.Escape(q.api()+o.address) +
+		`</id><category term="` + soap.Escape(o.kind) + `" scheme="` + dataNS + `/scheme"/><link rel="edit" href="` + soap.Escape(o.address) + `"/><title/><updated>` +
 		q.world.now().UTC().Format(time.RFC3339) + `</updated><author><name/></author><content type="application/xml"><m:properties>`)
 	for _, p := range o.props {
 		b.WriteString(q.xmlValue(p, ""))
@@ -265,7 +267,7 @@ func (q spRequest) xmlOf(o spObject) string {
 // xmlValue writes one property as d:NAME, with the given attributes.
 func (q spRequest) xmlValue(p spProp, attributes string) string {
 	if kind := edmType(p.value); kind != "Edm.String" {
-		attributes += ` m:type="` + escape(kind) + `"`
+		attributes += ` m:type="` + soap.Escape(kind) + `"`
 	}
 	inner := ""
 	switch x := p.value.(type) {
@@ -283,9 +285,9 @@ func (q spRequest) xmlValue(p spProp, attributes string) string {
 		if q.world.faults.at("hostile-text", serviceSharePoint) != nil && p.name == "Title" {
 			x = hostileXML(x)
 		}
-		inner = escape(x)
+		inner = soap.Escape(x)
 	default:
-		inner = escape(plainText(x))
+		inner = soap.Escape(plainText(x))
 	}
 	return "<d:" + p.name + attributes + ">" + inner + "</d:" + p.name + ">"
 }

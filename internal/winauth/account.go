@@ -37,10 +37,11 @@ type Account struct {
 
 	turn chan struct{} // held by the one sign-in that may run while the password is unproven
 
-	mu      sync.Mutex
-	proven  bool
-	verdict error             // *WrongPasswordError or *LockedError: nobody is asked any more
-	signIns map[string]SignIn // by host:port
+	mu        sync.Mutex
+	proven    bool
+	verdict   error             // *WrongPasswordError or *LockedError: nobody is asked any more
+	signIns   map[string]SignIn // by host:port
+	lastProof time.Time         // of the last Kerberos authenticator
 
 	kerberos kerberosState
 }

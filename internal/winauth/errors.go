@@ -258,3 +258,10 @@ func because(err error) string {
 }
 
 func clean(s string) string { return transport.CleanText(s, 300) }
+
+// AddressError is a server named by its IP address: Kerberos needs its name.
+type AddressError struct{ Server string }
+
+func (e *AddressError) Error() string {
+	return "Kerberos needs the name of the server; " + clean(e.Server) + " is an IP address"
+}

@@ -18,34 +18,55 @@ func LDAPRefusal(account, server, diagnostic string) error {
 	if end >= 0 {
 		code = code[:end]
 	}
+	const unknown = 0x525
 	n, _ := strconv.ParseUint(code, 16, 32)
-	if n == 0x525 {
+	if n == unknown {
 		return &UnknownUserError{Account: account, Domain: server}
 	}
-	if r, ok := win32Reasons[uint32(n)]; ok {
+	if r := win32Reason(n); r != "" {
 		return &LockedError{Account: account, Reason: r, Server: server, Err: said}
 	}
 	return &WrongPasswordError{Account: account, Protocol: "LDAP", Server: server, Err: said}
 }
 
-var win32Reasons = map[uint32]Reason{
-	0x530: ReasonHours,
-	0x531: ReasonWorkstation,
-	0x532: ReasonPassword,
-	0x533: ReasonDisabled,
-	0x701: ReasonExpired,
-	0x773: ReasonMustChange,
-	0x775: ReasonLocked,
+func win32Reason(code uint64) Reason {
+	switch code {
+	case 0x530:
+		return ReasonHours
+	case 0x531:
+		return ReasonWorkstation
+	case 0x532:
+		return ReasonPassword
+	case 0x533:
+		return ReasonDisabled
+	case 0x701:
+		return ReasonExpired
+	case 0x773:
+		return ReasonMustChange
+	case 0x775:
+		return ReasonLocked
+	}
+	return ""
 }
 
-// ntReasons are NTSTATUS values (MS-ERREF, section 2.3.1) that a KDC of Active
-// Directory adds to an error (MS-KILE, section 2.2.1).
-var ntReasons = map[uint32]Reason{
-	0xC000006F: ReasonHours,
-	0xC0000070: ReasonWorkstation,
-	0xC0000071: ReasonPassword,
-	0xC0000072: ReasonDisabled,
-	0xC0000193: ReasonExpired,
-	0xC0000224: ReasonMustChange,
-	0xC0000234: ReasonLocked,
+// ntReason knows the NTSTATUS values (MS-ERREF, section 2.3.1) that a KDC of Active
+// Directory adds to an error.
+func ntReason(status uint32) Reason {
+	switch status {
+	case 0xC000006F:
+		return ReasonHours
+	case 0xC0000070:
+		return ReasonWorkstation
+	case 0xC0000071:
+		return ReasonPassword
+	case 0xC0000072:
+		return ReasonDisabled
+	case 0xC0000193:
+		return ReasonExpired
+	case 0xC0000224:
+		return ReasonMustChange
+	case 0xC0000234:
+		return ReasonLocked
+	}
+	return ""
 }
