@@ -74,6 +74,7 @@ type search struct {
 	domain  string // of address
 
 	addresses map[string]bool // that were searched
+	redirects int             // of signed-in answers that were followed
 
 	mu      sync.Mutex
 	tried   []Attempt

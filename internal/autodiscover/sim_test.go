@@ -39,18 +39,30 @@ func company(t *testing.T, password string, trusted bool, faults []string, chang
 	if err != nil {
 		t.Fatal(err)
 	}
+	// C2CONN_CONNECT_TO knows names that DNS may not.
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := reach.Resolver.LookupHost(ctx, host); err != nil {
+			return nil, err
+		}
+		return reach.Dial(ctx, network, addr)
+	}
 	o := winauth.TrustOptions{Roots: x509.NewCertPool(), Pins: map[string]string{}}
-	for _, host := range []string{onprem.Server, onprem.Autodiscover, "autodiscover." + onprem.Suffix, "autodiscover.fabrikam.example"} {
+	o.Roots.AppendCertsFromPEM(w.Authority()) // of the other company's server
+	for _, host := range []string{onprem.Server, onprem.Autodiscover, "autodiscover." + onprem.Suffix} {
 		if trusted {
 			o.Pins[host+":443"] = w.Fingerprint()
 		}
 	}
 	trust := winauth.NewTrust(o)
 	account := winauth.NewAccount(winauth.AccountOptions{
-		Name: onprem.Admin, Password: connections.NewSecret([]byte(password)), Domain: onprem.Domain, Resolver: reach.Resolver, Dial: reach.Dial,
+		Name: onprem.Admin, Password: connections.NewSecret([]byte(password)), Domain: onprem.Domain, Resolver: reach.Resolver, Dial: dial,
 	})
-	anonymous := &http.Transport{DialContext: reach.Dial, DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := reach.Dial(ctx, network, addr)
+	anonymous := &http.Transport{DialContext: dial, DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -130,7 +142,7 @@ func TestSimulatedExchangeNotFound(t *testing.T) {
 	}{
 		"wrong password":       {faults: []string{"autodiscover-no-json"}, password: "no", err: kind[*winauth.WrongPasswordError](nil), failed: 1},
 		"wrong password, NTLM": {faults: []string{"autodiscover-no-json", "no-kerberos", "no-kdc"}, password: "no", err: kind[*winauth.WrongPasswordError](nil), failed: 1},
-		"locked":               {faults: []string{"autodiscover-no-json", "account-locked"}, err: kind[*winauth.LockedError](nil)},
+		"locked":               {faults: []string{"autodiscover-no-json", "account-locked"}, err: kind[*winauth.LockedError](nil), failed: 1},
 		"untrusted":            {untrusted: true, err: kind(func(e *winauth.UntrustedError) bool { return e.Host == "autodiscover.corp.test:443" })},
 		"nowhere":              {faults: []string{"no-autodiscover"}},
 		"no way to sign in":    {faults: []string{"autodiscover-no-json", "no-sign-in"}, err: kind[*winauth.NoMethodError](nil)},
