@@ -9,8 +9,8 @@ import (
 	"github.com/c2conn/c2conn/internal/transport"
 )
 
-// redirectLimit is how many redirects are followed in a row; the EWS Managed API
-// stops there, too.
+// redirectLimit is how many redirects are followed: in a row without a sign-in, and in
+// the whole search with one. The EWS Managed API stops at this number, too.
 const redirectLimit = 10
 
 const autodiscoverPath = "/autodiscover/autodiscover.xml"

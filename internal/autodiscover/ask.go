@@ -3,9 +3,11 @@ package autodiscover
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/c2conn/c2conn/internal/patience"
@@ -57,6 +59,9 @@ func (s *search) ask(ctx context.Context, q question) (a reply, err error) {
 	client := *q.client
 	client.CheckRedirect = transport.NoRedirect // whatever the client was made for
 	res, err := client.Do(r)
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // the attempt has the URL
+	}
 	if err != nil {
 		return reply{}, err
 	}

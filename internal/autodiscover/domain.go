@@ -114,13 +114,13 @@ func online(host string) bool {
 	host = canonical(host)
 	for _, d := range []string{
 		"outlook.com", "office365.com", "office.com", "office365.us", "outlook.cn", "outlook.de",
-		"onmicrosoft.com", "onmicrosoft.us", "onmschina.cn", "exchangelabs.com", "webmail.apps.mil",
+		"onmschina.cn", "exchangelabs.com", "webmail.apps.mil",
 	} {
 		if host == d || strings.HasSuffix(host, "."+d) {
 			return true
 		}
 	}
-	return false
+	return strings.Contains("."+host, ".onmicrosoft.") // .com, .us, .de
 }
 
 // split checks an e-mail address and returns it with its domain in the form for DNS.

@@ -115,18 +115,20 @@ func (s *search) telling(a Attempt) int {
 		return 1
 	case errors.As(err, &pin):
 		return 2
-	case errors.As(err, &answer) && answer.Code != "" && (a.SignedIn || answer.noMailbox()):
+	case errors.As(err, &answer) && answer.Code != "" && a.SignedIn:
 		return 3
-	case errors.As(err, &online):
+	case errors.As(err, &answer) && answer.noMailbox():
 		return 4
-	case errors.As(err, &trust) && s.home.has(withoutPort(trust.Host)):
+	case errors.As(err, &online):
 		return 5
-	case errors.As(err, &consent):
+	case errors.As(err, &trust) && s.home.has(withoutPort(trust.Host)):
 		return 6
-	case a.Outcome == OutcomeRefused:
+	case errors.As(err, &consent):
 		return 7
-	case errors.As(err, &trust):
+	case a.Outcome == OutcomeRefused:
 		return 8
+	case errors.As(err, &trust):
+		return 9
 	}
 	return 0
 }

@@ -16,12 +16,10 @@ import (
 // searchLimit is the time of a whole search.
 const searchLimit = 15 * time.Second
 
-// Endpoint is an autodiscover address that Active Directory publishes (a service
-// connection point).
+// Endpoint is what Active Directory publishes (a service connection point).
 type Endpoint struct {
-	URL     string // https://…/autodiscover.xml; of a pointer LDAP://…
-	Pointer bool   // it names another forest, whose Active Directory is to be asked
-	Domain  string // of a pointer: the mail domain it is for; "" for all
+	URL string // https://…/autodiscover.xml; with Err the LDAP URL of another forest
+	Err error  // why that forest was not asked, or what came of it
 }
 
 // Options are what Find needs. Only Address, Anonymous and SignedIn are required.
@@ -29,11 +27,9 @@ type Options struct {
 	Address string // e-mail address of a mailbox
 	Domain  string // DNS name of the account's Active Directory domain; "" when it is not known
 
-	// SCP reads what Active Directory publishes, in the order of preference; nil when
-	// there is none. Pointer reads the same from the forest that an LDAP URL names; nil
-	// leaves pointers out.
-	SCP     func(ctx context.Context) ([]Endpoint, error)
-	Pointer func(ctx context.Context, url string) ([]Endpoint, error)
+	// SCP reads what Active Directory publishes for a mail domain, in the order of
+	// preference; it may sign in. nil when there is no Active Directory.
+	SCP func(ctx context.Context, mailDomain string) ([]Endpoint, error)
 
 	Anonymous *http.Client // signs in nowhere; also for plain http
 	SignedIn  *http.Client // signs in where it is asked to, as winauth's
@@ -64,6 +60,12 @@ type Result struct {
 	Tried      []Attempt
 }
 
+// published is what SCP answered.
+type published struct {
+	list []Endpoint
+	err  error
+}
+
 // search is a running Find.
 type search struct {
 	o       Options
@@ -72,15 +74,13 @@ type search struct {
 	domain  string // of address
 
 	addresses map[string]bool // that were searched
+	redirects int             // of signed-in answers that were followed
 
 	mu      sync.Mutex
 	tried   []Attempt
 	claimed map[string]bool // URLs that were asked for address
 
-	// Read by the line of Active Directory alone.
-	asked        bool
-	published    []Endpoint
-	publishedErr error
+	published map[string]published // by mail domain; for the line of Active Directory alone
 }
 
 // Find looks for the EWS URL of a mailbox. All candidates are asked without a sign-in
@@ -99,7 +99,7 @@ func Find(ctx context.Context, o Options) (Result, error) {
 		o.Clock = transport.SystemClock()
 	}
 	o.Limit = cmp.Or(o.Limit, searchLimit)
-	s := &search{o: o, addresses: map[string]bool{}, home: home{domains: map[string]bool{}, asked: map[string]error{}}}
+	s := &search{o: o, addresses: map[string]bool{}, published: map[string]published{}, home: home{domains: map[string]bool{}, asked: map[string]error{}}}
 	address, domain, err := split(o.Address)
 	if err != nil {
 		return Result{}, err

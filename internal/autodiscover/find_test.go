@@ -21,7 +21,7 @@ type hosts = map[string]http.Handler
 
 func published(list ...autodiscover.Endpoint) func(*autodiscover.Options) {
 	return func(o *autodiscover.Options) {
-		o.SCP = func(context.Context) ([]autodiscover.Endpoint, error) { return list, nil }
+		o.SCP = func(context.Context, string) ([]autodiscover.Endpoint, error) { return list, nil }
 	}
 }
 
@@ -131,21 +131,12 @@ func TestFound(t *testing.T) {
 			outcomes: []string{"scp sign-in", "scp found"},
 			signIns:  1,
 		},
-		"pointer of Active Directory for the mail domain": {
-			w: &world{https: hosts{"mail.resource.test": exchange{pox: poxSettings(exch("https://mail.resource.test/EWS/Exchange.asmx"))}, "exch01.corp.test": exchange{refuse: "wrong"}}},
-			change: func(o *autodiscover.Options) {
-				published(autodiscover.Endpoint{URL: "LDAP://other.test", Pointer: true, Domain: "other.example"},
-					autodiscover.Endpoint{URL: "https://exch01.corp.test/autodiscover/autodiscover.xml"},
-					autodiscover.Endpoint{URL: "LDAP://resource.test", Pointer: true, Domain: "Contoso.example"})(o)
-				o.Pointer = func(_ context.Context, url string) ([]autodiscover.Endpoint, error) {
-					if url != "LDAP://resource.test" {
-						return nil, errors.New("another pointer was followed: " + url)
-					}
-					return []autodiscover.Endpoint{{URL: "https://mail.resource.test/autodiscover/autodiscover.xml"}, {URL: "LDAP://again.test", Pointer: true}}, nil
-				}
-			},
+		"Active Directory has pointers to other forests, too, and https comes after http": {
+			w: &world{https: hosts{"mail.resource.test": exchange{pox: poxSettings(exch("https://mail.resource.test/EWS/Exchange.asmx"))}}},
+			change: published(autodiscover.Endpoint{URL: "LDAP://other.test", Err: errors.New("no trust")}, autodiscover.Endpoint{URL: "http://mail.resource.test/autodiscover/autodiscover.xml"},
+				autodiscover.Endpoint{URL: "https://mail.resource.test/autodiscover/autodiscover.xml"}),
 			want:     autodiscover.Result{EWS: "https://mail.resource.test/EWS/Exchange.asmx", URL: "https://mail.resource.test/autodiscover/autodiscover.xml", Step: "scp", Server: "exch01.contoso.example", Version: "15.2.1544", PowerShell: "http://mail.resource.test/PowerShell/"},
-			outcomes: []string{"scp skipped", "scp found"},
+			outcomes: []string{"scp error", "scp bad-redirect", "scp found"},
 			signIns:  1,
 		},
 		"a refused sign-in is not the last one": {

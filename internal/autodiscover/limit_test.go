@@ -57,7 +57,10 @@ func TestDeadEndsWithinTheLimit(t *testing.T) {
 		_, err := autodiscover.Find(t.Context(), autodiscover.Options{
 			Address:   address,
 			Anonymous: &http.Client{Transport: trip(hang)}, SignedIn: &http.Client{Transport: trip(hang)}, Resolver: deaf(),
-			SCP: func(ctx context.Context) ([]autodiscover.Endpoint, error) { <-ctx.Done(); return nil, ctx.Err() },
+			SCP: func(ctx context.Context, _ string) ([]autodiscover.Endpoint, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			},
 		})
 		var missing *autodiscover.NotFoundError
 		if took := time.Since(begin); took > 15*time.Second || !errors.As(err, &missing) || missing.Unwrap() != nil {
@@ -96,7 +99,7 @@ func TestSlowDeadEndsWithinTheLimit(t *testing.T) {
 		var list []autodiscover.Attempt
 		_, err := autodiscover.Find(t.Context(), autodiscover.Options{
 			Address: address, Anonymous: &http.Client{Transport: trip(slow)}, SignedIn: &http.Client{Transport: trip(hang)}, Resolver: deaf(),
-			SCP: func(context.Context) ([]autodiscover.Endpoint, error) {
+			SCP: func(context.Context, string) ([]autodiscover.Endpoint, error) {
 				time.Sleep(5 * time.Second)
 				return []autodiscover.Endpoint{{URL: "https://exch01.corp.test/autodiscover/autodiscover.xml"}}, nil
 			},
@@ -185,7 +188,7 @@ func TestActiveDirectoryIsWaitedForBeforeASignIn(t *testing.T) {
 		busy := false
 		_, err := autodiscover.Find(t.Context(), autodiscover.Options{
 			Address: address, Resolver: dumb(), Domain: "192.0.2.1",
-			SCP: func(context.Context) ([]autodiscover.Endpoint, error) {
+			SCP: func(context.Context, string) ([]autodiscover.Endpoint, error) {
 				busy = true
 				time.Sleep(5 * time.Second)
 				busy = false

@@ -39,8 +39,8 @@ func (s *search) named(step, host string) line {
 	}
 }
 
-// fromDirectory returns what Active Directory publishes: a pointer to another forest
-// that is meant for this mail domain, then addresses, then pointers for all domains.
+// fromDirectory returns what Active Directory publishes. It is asked once for each
+// mail domain.
 //
 // Source: how-to-find-autodiscover-endpoints-by-using-scp-lookup-in-exchange.
 func (s *search) fromDirectory(ctx context.Context) ([]candidate, error) {
@@ -49,20 +49,25 @@ func (s *search) fromDirectory(ctx context.Context) ([]candidate, error) {
 	}
 	at := Attempt{Step: StepSCP, URL: "ldap:"}
 	begin := s.o.Clock.Now()
-	list, err := s.endpoints(ctx)
+	p, asked := s.published[s.domain]
+	if !asked {
+		limited, cancel := patience.WithLimit(ctx, s.signInLimit())
+		p.list, p.err = s.o.SCP(limited, s.domain)
+		cancel()
+		s.published[s.domain] = p
+	}
 	at.Took = s.o.Clock.Now().Sub(begin)
-	if err != nil {
-		s.fail(at, err)
-		return nil, fatalOnly(err)
+	if p.err != nil {
+		s.fail(at, p.err)
+		return nil, fatalOnly(p.err)
 	}
 	var found []candidate
-	for _, e := range list {
+	for _, e := range p.list {
 		at := Attempt{Step: StepSCP, URL: transport.CleanText(e.URL, 300)}
 		u, why := httpsURL(e.URL)
 		switch {
-		case e.Pointer:
-			at.Outcome, at.Text = OutcomeSkipped, "points to another forest, which cannot be searched from here"
-			s.tell(at)
+		case e.Err != nil:
+			s.fail(at, e.Err)
 		case why != "":
 			s.fail(at, &RedirectError{To: at.URL, Why: why})
 		case len(found) == manyLimit:
@@ -75,54 +80,11 @@ func (s *search) fromDirectory(ctx context.Context) ([]candidate, error) {
 			found = append(found, candidate{step: StepSCP, from: "Active Directory", url: u})
 		}
 	}
-	if len(list) == 0 {
+	if len(p.list) == 0 {
 		at.Outcome, at.Text = OutcomeNothing, "Active Directory names no autodiscover address"
 		s.tell(at)
 	}
 	return found, nil
-}
-
-// endpoints asks Active Directory, once for all addresses, and follows one pointer.
-func (s *search) endpoints(ctx context.Context) ([]Endpoint, error) {
-	if !s.asked {
-		s.asked = true
-		limited, cancel := patience.WithLimit(ctx, s.signInLimit())
-		defer cancel()
-		s.published, s.publishedErr = s.o.SCP(limited)
-	}
-	if s.publishedErr != nil {
-		return nil, s.publishedErr
-	}
-	list := slices.Clone(s.published)
-	slices.SortStableFunc(list, func(a, b Endpoint) int { return cmp.Compare(s.tier(a), s.tier(b)) })
-	if len(list) == 0 || !list[0].Pointer || s.o.Pointer == nil {
-		return list, nil
-	}
-	limited, cancel := patience.WithLimit(ctx, s.signInLimit())
-	defer cancel()
-	more, err := s.o.Pointer(limited, list[0].URL)
-	if fatal(err) {
-		return nil, err
-	}
-	if err != nil {
-		s.fail(Attempt{Step: StepSCP, URL: transport.CleanText(list[0].URL, 300)}, err)
-	}
-	more = slices.DeleteFunc(more, func(e Endpoint) bool { return e.Pointer }) // one is enough
-	return append(more, list[1:]...), nil
-}
-
-// tier orders what Active Directory publishes. The own site is not known, so that all
-// addresses are of one tier; their order is kept.
-func (s *search) tier(e Endpoint) int {
-	switch {
-	case e.Pointer && e.Domain != "" && strings.EqualFold(e.Domain, s.domain):
-		return 0
-	case !e.Pointer:
-		return 1
-	case e.Domain == "":
-		return 2
-	}
-	return 3 // for another mail domain
 }
 
 // fromHTTP asks for the redirect of a hosted domain. Nothing but its target is taken

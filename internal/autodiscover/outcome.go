@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"syscall"
 
 	"github.com/c2conn/c2conn/internal/transport"
@@ -70,12 +69,8 @@ func outcomeOf(err error) string {
 	return OutcomeError
 }
 
-// textOf says an error in one line, without the URL that net/http puts in front.
+// textOf says an error in one line.
 func textOf(err error) string {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"

@@ -238,3 +238,25 @@ func TestConsentIsAskedOnceAndSaysWhatLeadsWhere(t *testing.T) {
 		})
 	}
 }
+
+// Active Directory is asked for each mail domain once, and for the one that matters.
+func TestActiveDirectoryIsAskedForTheNewDomain(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	w := &world{https: hosts{
+		"contoso.example": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			exchange{pox: poxAnswer(`<Action>redirectAddr</Action><RedirectAddr>bob@contoso.example</RedirectAddr>`)}.ServeHTTP(w, r)
+		}),
+		"autodiscover.contoso.example": exchange{pox: poxAnswer(`<Action>redirectAddr</Action><RedirectAddr>alice@mail.contoso.example</RedirectAddr>`)},
+		"mail.contoso.example":         exchange{pox: poxSettings(exch(outside))},
+	}}
+	_, err := w.find(t, func(o *autodiscover.Options) {
+		o.SCP = func(_ context.Context, domain string) ([]autodiscover.Endpoint, error) {
+			asked = append(asked, domain)
+			return nil, nil
+		}
+	})
+	if err != nil || !slices.Equal(asked, []string{"contoso.example", "mail.contoso.example"}) {
+		t.Errorf("%q, %v", asked, err)
+	}
+}

@@ -57,7 +57,7 @@ func TestNotFound(t *testing.T) {
 		"a wrong password in Active Directory ends the search": {
 			w: &world{https: hosts{"contoso.example": exchange{pox: poxSettings(exch(outside))}}},
 			change: func(o *autodiscover.Options) {
-				o.SCP = func(context.Context) ([]autodiscover.Endpoint, error) {
+				o.SCP = func(context.Context, string) ([]autodiscover.Endpoint, error) {
 					return nil, &winauth.WrongPasswordError{Account: "exadmin", Protocol: "LDAP"}
 				}
 			},
@@ -205,7 +205,7 @@ func TestNotFound(t *testing.T) {
 		"Active Directory fails": {
 			w: &world{}, outcome: "scp error", err: func(err error) bool { return errors.Unwrap(err) == nil },
 			change: func(o *autodiscover.Options) {
-				o.SCP = func(context.Context) ([]autodiscover.Endpoint, error) {
+				o.SCP = func(context.Context, string) ([]autodiscover.Endpoint, error) {
 					return nil, errors.New("no\x1b[2J domain\ncontroller")
 				}
 			},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/c2conn/c2conn/internal/transport"
 )
@@ -86,6 +87,9 @@ func (s *search) askSigned(ctx context.Context, c candidate, q question, parse f
 // Online is final.
 func (s *search) moved(at Attempt, c candidate, target string) said {
 	next, err := s.redirect(c, target)
+	if err == nil {
+		err = s.again(next.url.String())
+	}
 	if err != nil {
 		s.fail(at, err)
 		return said{stop: final(err)}
@@ -105,14 +109,23 @@ func (s *search) renamed(at Attempt, address string) said {
 		err = &OnlineError{Address: s.address, Target: clean}
 	case s.addresses[canonical(clean)]:
 		err = &RedirectError{To: clean, Why: "it leads back to where it came from"}
-	case len(s.addresses) > redirectLimit:
-		err = &RedirectError{To: clean, Why: "there are too many in a row"}
 	default:
-		s.tell(at)
-		return said{address: clean}
+		if err = s.again(clean); err == nil {
+			s.tell(at)
+			return said{address: clean}
+		}
 	}
 	s.fail(at, err)
 	return said{stop: final(err)}
+}
+
+// again counts the redirects of signed-in answers, in the whole search.
+func (s *search) again(to string) error {
+	if s.redirects == redirectLimit {
+		return &RedirectError{To: to, Why: "there were " + strconv.Itoa(redirectLimit) + " already"}
+	}
+	s.redirects++
+	return nil
 }
 
 // final returns err if it ends a search: the server that knows the mailbox said so.

@@ -137,10 +137,23 @@ func (w *world) options(t *testing.T) autodiscover.Options {
 		Anonymous: &http.Client{Transport: network},
 		SignedIn:  &http.Client{Transport: &signer{w: w, next: network}},
 		Resolver:  w.resolver(),
+		Clock:     patient{},
+		Limit:     time.Hour,
 		Listen: func(a autodiscover.Attempt) {
 			w.attempts = append(w.attempts, a)
 		},
 	}
+}
+
+// patient is a clock with which the better answer is always waited for, so that a
+// busy computer changes nothing.
+type patient struct{}
+
+func (patient) Now() time.Time { return time.Now() }
+
+func (patient) Sleep(ctx context.Context, _ time.Duration) error {
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // signer signs in: whatever it sends bears Authorization.
