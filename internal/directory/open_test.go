@@ -369,3 +369,47 @@ func TestClosedClient(t *testing.T) {
 		t.Error("a closed client answers")
 	}
 }
+
+func TestIdleConnectionIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	var last atomic.Value
+	c := w.open(func(o *directory.Options) {
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := w.dial(ctx, network, address)
+			if err == nil {
+				last.Store(conn)
+			}
+			return conn, err
+		}
+	})
+	// As a domain controller does after 15 minutes.
+	if err := last.Load().(net.Conn).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Suffixes(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if checked, failed := w.server.SignIns(); checked != 2 || failed != 0 {
+		t.Errorf("%d sign-ins, %d failed", checked, failed)
+	}
+}
+
+func TestAnswersHaveALimit(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	partitions := "CN=Partitions,CN=Configuration,DC=corp,DC=test"
+	if err := w.tree.Set(partitions, "uPNSuffixes", strings.Repeat("x", 5<<20)); err != nil {
+		t.Fatal(err)
+	}
+	c := w.open(nil)
+	if _, err := c.Suffixes(t.Context()); err == nil || !strings.Contains(err.Error(), "more than is taken") {
+		t.Errorf("the error is %v", err)
+	}
+	if err := w.tree.Set(partitions, "uPNSuffixes", "x.example"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Suffixes(t.Context()); err != nil || !slices.Equal(got, []string{"corp.test", "x.example"}) {
+		t.Errorf("the next call gives %v, %v", got, err)
+	}
+}

@@ -64,7 +64,7 @@ func start(t *testing.T, change func(*ldapd.Domain), options ...func(*ldapd.Opti
 	}
 	w.tree = tree
 	o := ldapd.Options{
-		Tree: tree, Now: func() time.Time { return now().Add(90 * time.Second) }, Delay: time.Hour,
+		Tree: tree, Now: func() time.Time { return now().Add(90*time.Second + 700*time.Millisecond) }, Delay: time.Hour,
 		Certificate: w.certificate(d.Host, d.Host), NoSAN: w.certificate(d.Host), SignIn: w.signIn,
 	}
 	for _, f := range options {

@@ -45,7 +45,7 @@ func start(t *testing.T, change func(*ldapd.Domain), options ...func(*ldapd.Opti
 	}
 	d := &domain{t: t, tree: tree, certificate: selfSigned(t)}
 	o := ldapd.Options{
-		Tree: tree, Certificate: d.certificate, Now: func() time.Time { return time.Date(2026, 11, 29, 13, 0, 0, 0, time.UTC) },
+		Tree: tree, Certificate: d.certificate, Now: func() time.Time { return time.Date(2026, 11, 29, 13, 0, 0, 987654321, time.UTC) },
 		SignIn: func(name, password string) (string, ldapd.Status) {
 			switch {
 			case strings.EqualFold(name, "locked@corp.test"):
