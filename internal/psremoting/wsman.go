@@ -31,7 +31,7 @@ const (
 	// The stop signal of PSRP is misspelled in the specification, and so in every
 	// implementation. Source: MS-PSRP 3.1.5.3.9.
 	signalStop      = "powershell/signal/crtl_c"
-	signalTerminate = nsShell + "/signal/terminate"
+	signalTerminate = nsShell + "/signal/Terminate" // MS-WSMV 2.2.4.38
 )
 
 const (
