@@ -145,7 +145,7 @@ func (s *Server) bind(user org.User, spec commandSpec) (*Invocation, *Error) {
 		return nil, &Error{
 			Message: "A command that prompts the user failed because the host program or the command type does not support user interaction. " +
 				"The host was attempting to request confirmation with the following message: Are you sure you want to perform this action?",
-			Exception: "HostException", Namespace: "System.Management.Automation.Host", Bases: runtimeBases, Category: InvalidOperation,
+			Exception: "HostException", Namespace: "System.Management.Automation.Host", Bases: runtimeBases(), Category: InvalidOperation,
 			ID: "HostException," + c.class(), Terminating: true, command: c.Name,
 		}
 	}
@@ -317,7 +317,11 @@ func (p Parameter) convert(value any) (v any, why string) {
 		case int32:
 			return b != 0, ""
 		}
-		_, why := cannot(fmt.Sprintf("System.%s", strings.Title(strings.TrimPrefix(fmt.Sprintf("%T", value), "psrp.")))) //nolint:staticcheck // ASCII
+		what := "System.Object"
+		if _, ok := value.(string); ok {
+			what = "System.String"
+		}
+		_, why := cannot(what)
 		return nil, why + " Boolean parameters accept only Boolean values and numbers, such as $True, $False, 1 or 0 instead."
 	case Unlimited:
 		s, ok := text(value)
@@ -328,7 +332,7 @@ func (p Parameter) convert(value any) (v any, why string) {
 		if !ok || err != nil {
 			return cannot(s)
 		}
-		return int(n), "" //nolint:gosec // 32 bits
+		return int(n), ""
 	case Strings:
 		list, isList := value.(List)
 		if !isList {

@@ -129,6 +129,7 @@ func TestMailboxes(t *testing.T) {
 			o.Organisation.Add(mailbox(i))
 		}
 	})).open()
+	c.size = 512_000
 	for name, test := range map[string]struct {
 		params  []param
 		want    int

@@ -10,20 +10,34 @@ import (
 )
 
 // Category is an ErrorCategory of PowerShell ([MS-PSRP] 2.2.3.9).
-type Category struct {
-	Name  string
-	Value int32
-}
+type Category int32
 
 // The categories that occur here.
-var (
-	NotSpecified     = Category{"NotSpecified", 0}
-	InvalidArgument  = Category{"InvalidArgument", 5}
-	InvalidOperation = Category{"InvalidOperation", 7}
-	ObjectNotFound   = Category{"ObjectNotFound", 13}
-	OperationStopped = Category{"OperationStopped", 14}
-	ParserError      = Category{"ParserError", 17}
+const (
+	NotSpecified     Category = 0
+	InvalidArgument  Category = 5
+	InvalidOperation Category = 7
+	ObjectNotFound   Category = 13
+	OperationStopped Category = 14
+	ParserError      Category = 17
 )
+
+// String is the name of the category.
+func (c Category) String() string {
+	switch c {
+	case InvalidArgument:
+		return "InvalidArgument"
+	case InvalidOperation:
+		return "InvalidOperation"
+	case ObjectNotFound:
+		return "ObjectNotFound"
+	case OperationStopped:
+		return "OperationStopped"
+	case ParserError:
+		return "ParserError"
+	}
+	return "NotSpecified"
+}
 
 // Error is an error of a command: an error record of PowerShell.
 type Error struct {
@@ -59,7 +73,7 @@ func (e *Error) object() *Object {
 	if e.Target != "" {
 		target, targetName, targetType = e.Target, e.Target, "String"
 	}
-	reason := fmt.Sprintf("%s: (%s:%s) [%s], %s", e.Category.Name, shorten(targetName), targetType, e.command, e.Exception)
+	reason := fmt.Sprintf("%s: (%s:%s) [%s], %s", e.Category, shorten(targetName), targetType, e.command, e.Exception)
 	var invocation any
 	if e.command != "" {
 		invocation = &Object{
@@ -83,7 +97,7 @@ func (e *Error) object() *Object {
 				},
 			}},
 			{"TargetObject", target}, {"FullyQualifiedErrorId", cmp.Or(e.ID, e.Exception)}, {"InvocationInfo", invocation},
-			{"ErrorCategory_Category", e.Category.Value}, {"ErrorCategory_Activity", e.command}, {"ErrorCategory_Reason", e.Exception},
+			{"ErrorCategory_Category", int32(e.Category)}, {"ErrorCategory_Activity", e.command}, {"ErrorCategory_Reason", e.Exception},
 			{"ErrorCategory_TargetName", targetName}, {"ErrorCategory_TargetType", targetType}, {"ErrorCategory_Message", reason},
 			{"SerializeExtendedInfo", false}, {"PipelineIterationInfo", iterationInfo()}, {"PSMessageDetails", nil},
 		},
@@ -104,7 +118,10 @@ func iterationInfo() *Object {
 	}, Base: List{0, 1}}
 }
 
-var runtimeBases = []string{"System.Management.Automation.RuntimeException", "System.SystemException"}
+// runtimeBases are the types that most exceptions of PowerShell derive from.
+func runtimeBases() []string {
+	return []string{"System.Management.Automation.RuntimeException", "System.SystemException"}
+}
 
 // noLanguage refuses what is more than one command with values. Text and ids as
 // Windows PowerShell 5.1 was seen to send them from a session configuration in
@@ -112,13 +129,13 @@ var runtimeBases = []string{"System.Management.Automation.RuntimeException", "Sy
 func noLanguage(what string) *Error {
 	return &Error{
 		Message:   "The syntax is not supported by this runspace. This can occur if the runspace is in no-language mode.",
-		Exception: "ParseException", Bases: runtimeBases, Category: ParserError, Target: what, ID: "ScriptsNotAllowed", Terminating: true,
+		Exception: "ParseException", Bases: runtimeBases(), Category: ParserError, Target: what, ID: "ScriptsNotAllowed", Terminating: true,
 	}
 }
 
 func stoppedRecord() *Error {
 	return &Error{
-		Message: "The pipeline has been stopped.", Exception: "PipelineStoppedException", Bases: runtimeBases,
+		Message: "The pipeline has been stopped.", Exception: "PipelineStoppedException", Bases: runtimeBases(),
 		Category: OperationStopped, ID: "PipelineStopped", Terminating: true,
 	}
 }
@@ -129,7 +146,7 @@ func commandUnknown(name string) *Error {
 	return &Error{
 		Message: "The term '" + name + "' is not recognized as the name of a cmdlet, function, script file, or operable program. " +
 			"Check the spelling of the name, or if a path was included, verify that the path is correct and try again.",
-		Exception: "CommandNotFoundException", Bases: runtimeBases, Category: ObjectNotFound, Target: name, ID: "CommandNotFoundException", Terminating: true,
+		Exception: "CommandNotFoundException", Bases: runtimeBases(), Category: ObjectNotFound, Target: name, ID: "CommandNotFoundException", Terminating: true,
 	}
 }
 
@@ -137,7 +154,7 @@ func commandUnknown(name string) *Error {
 // cmdlet's class.
 func bindingError(c *Cmdlet, id, message string) *Error {
 	return &Error{
-		Message: message, Exception: "ParameterBindingException", Bases: runtimeBases, Category: InvalidArgument,
+		Message: message, Exception: "ParameterBindingException", Bases: runtimeBases(), Category: InvalidArgument,
 		ID: id + "," + c.class(), Terminating: true, command: c.Name,
 	}
 }

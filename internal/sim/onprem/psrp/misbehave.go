@@ -145,9 +145,9 @@ func hostile(kind string) string {
 		}
 		return b.String() + strings.Repeat(`</LST></Obj>`, depth)
 	case "huge":
-		return open + `<S N="Name">` + strings.Repeat("A", 24<<20) + `</S>` + end
+		return open + `<S N="Name">` + strings.Repeat("A", 12<<20) + `</S>` + end
 	case "many":
-		return `<Obj RefId="0"><LST>` + strings.Repeat(`<I32>1</I32>`, 1_000_000) + `</LST></Obj>`
+		return `<Obj RefId="0"><LST>` + strings.Repeat(`<I32>1</I32>`, 300_000) + `</LST></Obj>`
 	case "reference":
 		return open + `<Ref N="Name" RefId="4711" />` + end
 	case "truncated":
