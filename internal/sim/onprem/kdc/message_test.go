@@ -326,7 +326,7 @@ func TestConnections(t *testing.T) {
 	if b := read(c); b != nil {
 		t.Errorf("an answer to nonsense: %x", b)
 	}
-	s.SetFault(kdc.Hangs)
+	s.SetFault(kdc.HangsUp)
 	c = dial(s)
 	send(c, asReq(t, 1, "exadmin", nil))
 	if b := read(c); b != nil {
