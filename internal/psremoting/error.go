@@ -11,6 +11,7 @@ const (
 	codeAccessDenied = 5          // ERROR_ACCESS_DENIED
 	codeTimedOut     = 2150858793 // ERROR_WSMAN_OPERATION_TIMEDOUT: nothing to tell yet, ask again
 	codeDenied       = 2150858819 // what Exchange sends with "Access is denied"
+	codeNoShell      = 2150858843 // the shell was not found on the server
 	codeRedirect     = 2150859161 // ERROR_WSMAN_REDIRECT_REQUESTED
 )
 

@@ -79,6 +79,3 @@ func (j *joiner) add(b []byte) ([][]byte, error) {
 	j.rest = append([]byte(nil), b...)
 	return out, nil
 }
-
-// open reports whether a message was begun and not ended.
-func (j *joiner) open() bool { return j.next != 0 || len(j.rest) > 0 }

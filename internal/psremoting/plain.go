@@ -73,16 +73,9 @@ func (p *plain) sealed(ctx context.Context, id string, envelope []byte) (reply, 
 		return reply{}, err
 	}
 	// Where the server no longer knows the context it answers 401, of course unsealed,
-	// and IIS redirects and refuses unsealed, too. The status is then all we take.
+	// and IIS redirects and refuses unsealed, too. The header is then all we look at.
 	if !sealed(r.header.Get("Content-Type")) {
-		fail := &Error{Status: r.status, RequestID: id, Err: ErrUnsealed}
-		if r.status == http.StatusUnauthorized {
-			fail.WWWAuth = wwwAuthenticate(r.header)
-		}
-		if r.status == http.StatusForbidden {
-			return reply{}, &DeniedError{Err: fail}
-		}
-		return reply{}, fail
+		return reply{}, refusal(&Error{RequestID: id, Err: ErrUnsealed}, r)
 	}
 	plain, err := unseal(p.conn.sealer, r.header.Get("Content-Type"), r.body)
 	if err != nil {
@@ -161,14 +154,24 @@ func (p *plain) signIn(ctx context.Context, id string) error {
 
 // refused is the error of a sign-in that was not taken.
 func (p *plain) refused(id string, r reply) error {
-	fail := &Error{Op: "sign-in", Status: r.status, RequestID: id, WWWAuth: wwwAuthenticate(r.header)}
+	fail := &Error{Op: "sign-in", RequestID: id}
+	if r.status < 300 {
+		fail.Err = errors.New("the server wants no Kerberos, or does not prove who it is")
+	}
+	return refusal(fail, r)
+}
+
+// refusal makes of fail what the header of an answer says. Over http that is nobody's
+// word: it ends the request, and nothing follows from it.
+func refusal(fail *Error, r reply) error {
+	fail.Status = r.status
 	switch {
 	case r.status >= 300 && r.status < 400:
 		return &RedirectError{URL: transport.CleanText(r.header.Get("Location"), 2000), Err: fail}
 	case r.status == http.StatusForbidden:
 		return &DeniedError{Err: fail}
-	case r.status < 300:
-		fail.Err = errors.New("the server wants no Kerberos, or does not prove who it is")
+	case r.status == http.StatusUnauthorized:
+		fail.WWWAuth = wwwAuthenticate(r.header)
 	}
 	return fail
 }

@@ -101,9 +101,9 @@ func (p *pipeline) run(ctx context.Context) error {
 	if !p.started {
 		return err
 	}
-	// A command that has ended counts against the quota of its shell until it is
-	// released (MS-WSMV 3.1.4.12, product behaviour); one that has not is stopped. Its
-	// result stands, whatever becomes of this.
+	// A command that has ended counts against the quota of its shell until the client
+	// says that it has everything (MS-WSMV 2.2.4.38; jborean93/pypsrp#148 ran into it);
+	// one that has not ended is stopped. Its result stands, whatever becomes of this.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.s.o.CloseLimit)
 	defer cancel()
 	if err != nil {

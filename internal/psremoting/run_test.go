@@ -66,7 +66,7 @@ func TestCommands(t *testing.T) {
 	if _, err := session.Run(t.Context(), command("Get-Mailbox")); !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
-	if got, want := s.seen(), "Create, Receive, Receive, Command, Receive, Signal terminate, Command, Receive, Signal terminate, Delete"; got != want || s.left() != 0 {
+	if got, want := s.seen(), "Create, Receive, Receive, Command, Receive, Signal Terminate, Command, Receive, Signal Terminate, Delete"; got != want || s.left() != 0 {
 		t.Errorf("%s, %d left", got, s.left())
 	}
 
@@ -185,7 +185,7 @@ func TestLargeRequest(t *testing.T) {
 	if !strings.Contains(got, want) {
 		t.Errorf("%d bytes came", len(got))
 	}
-	if seen := s.seen(); seen != "Create, Receive, Receive, Command, Send, Send, Send, Receive, Signal terminate" {
+	if seen := s.seen(); seen != "Create, Receive, Receive, Command, Send, Send, Send, Receive, Signal Terminate" {
 		t.Error(seen)
 	}
 	id := s.requests[3].command
@@ -303,7 +303,7 @@ func TestTogether(t *testing.T) {
 		})
 	}
 	g.Wait()
-	if got := s.seen(); got != "Create, Receive, Receive"+strings.Repeat(", Command, Receive, Signal terminate", 5) {
+	if got := s.seen(); got != "Create, Receive, Receive"+strings.Repeat(", Command, Receive, Signal Terminate", 5) {
 		t.Error(got)
 	}
 }

@@ -65,7 +65,7 @@ type keeper struct {
 	*server
 	scheme    string // that it offers and takes
 	offer     []string
-	after     func(n int) string // what becomes of the nth sealed request: "", "close", "forget", "plain", "length", "order"
+	after     func(n int) string // what becomes of the nth sealed request: "", "close", "forget", "plain", "length", "order", "redirect"
 	mu        sync.Mutex
 	contexts  map[net.Conn]*secret
 	next      byte
@@ -136,6 +136,11 @@ func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		k.mu.Unlock()
 		w.Header()["WWW-Authenticate"] = k.offer
 		w.WriteHeader(401)
+		return
+	}
+	if what == "redirect" {
+		w.Header().Set("Location", "https://exch02/PowerShell/")
+		w.WriteHeader(302)
 		return
 	}
 	inner := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(plain))
@@ -271,6 +276,10 @@ func TestSealedRefused(t *testing.T) {
 		}},
 		"forgotten at once": {func(k *keeper, _ *Options) { k.after = func(int) string { return "forget" } }, func(err error, e *Error) bool {
 			return errors.Is(err, ErrUnsealed) && e.Status == 401
+		}},
+		"redirected": {func(k *keeper, _ *Options) { k.after = func(int) string { return "redirect" } }, func(err error, e *Error) bool {
+			var r *RedirectError
+			return errors.As(err, &r) && r.URL == "https://exch02/PowerShell/" && errors.Is(err, ErrUnsealed) && e.Op == "Create"
 		}},
 		"nobody there": {func(_ *keeper, o *Options) {
 			o.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, noSeal }

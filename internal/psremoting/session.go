@@ -195,7 +195,7 @@ func uncertain(err error) bool {
 // absent reports whether a Delete failed because there is no such shell.
 func absent(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Code == 2150858843 // ERROR_WINRS_SHELL_… not found
+	return errors.As(err, &e) && e.Code == codeNoShell
 }
 
 // capable refuses a server that speaks another major version.

@@ -135,6 +135,9 @@ func TestExchange(t *testing.T) {
 			if _, err = session.Run(t.Context(), command("Get-Mailbox", String("Identity", strings.Repeat("x", 400_000)))); !is[*CommandError](err) {
 				t.Errorf("%T %.300v", err, err)
 			}
+			if n := s.Open()[0].Commands; n != 0 {
+				t.Errorf("%d commands were not released", n)
+			}
 			if err := session.Close(t.Context()); err != nil || len(s.Open()) != 0 {
 				t.Errorf("%v; %d shells", err, len(s.Open()))
 			}

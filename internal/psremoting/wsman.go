@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/c2conn/c2conn/internal/transport"
 )
 
 // Namespaces and addresses of WS-Management. Source: MS-WSMV 2.2.1.
@@ -31,7 +29,7 @@ const (
 	// The stop signal of PSRP is misspelled in the specification, and so in every
 	// implementation. Source: MS-PSRP 3.1.5.3.9.
 	signalStop      = "powershell/signal/crtl_c"
-	signalTerminate = nsShell + "/signal/terminate"
+	signalTerminate = nsShell + "/signal/Terminate" // MS-WSMV 2.2.4.38
 )
 
 const (
@@ -129,21 +127,11 @@ func xmlText(s string) string {
 // read decodes an answer, and turns refusals into errors.
 func (e *endpoint) read(op, id string, r reply) (answer, error) {
 	fail := &Error{Op: op, Status: r.status, RequestID: id}
-	switch {
-	case r.status >= 300 && r.status < 400:
-		return answer{}, &RedirectError{URL: transport.CleanText(r.header.Get("Location"), 2000), Err: fail}
-	case r.status == http.StatusUnauthorized:
-		fail.WWWAuth = wwwAuthenticate(r.header)
-		return answer{}, fail
-	}
 	a, err := parseAnswer(r.body)
-	if err != nil {
-		// IIS refuses with a page, or with nothing: then the status says it all.
+	if err != nil || r.status >= 300 && r.status < 400 || r.status == http.StatusUnauthorized {
+		// IIS refuses with a page, or with nothing: then the header says it all.
 		fail.Err = err
-		if r.status == http.StatusForbidden {
-			return answer{}, &DeniedError{Err: fail}
-		}
-		return answer{}, fail
+		return answer{}, refusal(fail, r)
 	}
 	if a.fault != nil {
 		return answer{}, a.fault.err(fail)

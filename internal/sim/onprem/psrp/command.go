@@ -232,7 +232,7 @@ func (s *Server) signal(q *request) (string, *wsmanFault) {
 		if !c.started {
 			c.output.finish()
 		}
-	case nsShell + "/signal/terminate":
+	case nsShell + "/signal/Terminate", nsShell + "/signal/terminate": // [MS-WSMV] 2.2.4.38; small by widespread clients
 		c.cancel()
 		c.output.fail(aborted())
 		delete(sh.commands, c.id)
