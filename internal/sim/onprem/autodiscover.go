@@ -199,7 +199,7 @@ func (w *World) poxSettings(u org.User) string {
 		} else {
 			tag("Server", w.webName())
 			tag("SSL", "On")
-			tag("AuthPackage", "Negotiate")
+			tag("AuthPackage", "Ntlm") // the default of Outlook Anywhere inside, InternalClientAuthenticationMethod
 		}
 		tag("ASUrl", w.ewsURL())
 		tag("EwsUrl", w.ewsURL())

@@ -79,7 +79,9 @@ func (a *Acceptor) Challenge(negotiate []byte) (*Exchange, error) {
 	if asked&flagUnicode == 0 {
 		charset = flagOEM
 	}
-	if asked&charset == 0 || asked&flagNTLM == 0 {
+	// Who offers extended session security need not offer NTLM as well: Windows takes
+	// the message of the ntlm-auth package for Python, which does not.
+	if asked&charset == 0 || asked&(flagNTLM|flagExtended) == 0 {
 		return nil, errors.New("the client offers no character set, or not NTLM")
 	}
 	x := &Exchange{a: a, first: bytes.Clone(negotiate)}
@@ -87,7 +89,7 @@ func (a *Acceptor) Challenge(negotiate []byte) (*Exchange, error) {
 		return nil, fmt.Errorf("challenge: %w", err)
 	}
 	flags := asked&(charset|flagSign|flagSeal|flagNTLM|flagAlwaysSign|flagExtended|flagVersion|flag128|flagKeyExchange|flag56) |
-		flagTargetInfo
+		flagTargetInfo | flagNTLM
 	var name []byte
 	if asked&flagRequestTarget != 0 {
 		flags |= flagRequestTarget | flagDomain
