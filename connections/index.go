@@ -17,12 +17,12 @@ import (
 // last one of a file wins. It holds nothing that the files do not hold.
 //
 // Form: the header, then records of: length of the body (uint32, little
-// endian), CRC-32C of the body, body. A body is: file name, size, time, inode
+// endian), CRC-32 (IEEE) of the body, body. A body is: file name, size, time, inode
 // (varints), then the fields of the connection in their order, texts with a
 // length before them.
 const (
 	indexName   = ".index"
-	indexHeader = "c2conn index 6\n" // another one is not read; the next List writes the index anew
+	indexHeader = "c2conn index 7\n" // another one is not read; the next List writes the index anew
 	indexLimit  = 256 << 20          // bytes; a larger one is ignored
 	recordLimit = 4 << 20
 	recordSize  = 640 // of a usual record, for making room
@@ -79,7 +79,6 @@ func parseIndex(data []byte) index {
 	idx.records = make(map[string]record, len(data)/recordSize)
 	// The fields share the memory of data, which nobody writes to any more.
 	text := unsafe.String(&data[0], len(data)) //nolint:gosec // a copy would cost a quarter of the time
-	table := crc32.MakeTable(crc32.Castagnoli)
 	for at := 0; at < len(data); {
 		if len(data)-at < 8 {
 			return idx
@@ -87,7 +86,7 @@ func parseIndex(data []byte) index {
 		length := int(binary.LittleEndian.Uint32(data[at:]))
 		sum := binary.LittleEndian.Uint32(data[at+4:])
 		at += 8
-		if length > recordLimit || length > len(data)-at || crc32.Checksum(data[at:at+length], table) != sum {
+		if length > recordLimit || length > len(data)-at || crc32.ChecksumIEEE(data[at:at+length]) != sum {
 			return idx
 		}
 		r := reader{rest: text[at : at+length]}
@@ -225,6 +224,6 @@ func appendRecord(b []byte, file string, st stamp, c Connection) []byte {
 	b = appendConnection(b, c)
 	body := b[start+8:]
 	binary.LittleEndian.PutUint32(b[start:], uint32(len(body))) //nolint:gosec // a file is at most 1 MiB
-	binary.LittleEndian.PutUint32(b[start+4:], crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
+	binary.LittleEndian.PutUint32(b[start+4:], crc32.ChecksumIEEE(body))
 	return b
 }

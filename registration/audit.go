@@ -30,7 +30,7 @@ type Drift struct {
 	ClientID    string             `json:"client_id"`
 	ObjectID    string             `json:"object_id"`
 	PrincipalID string             `json:"service_principal_id,omitempty"` // empty: it has none
-	UsedBy      []string           `json:"also_used_by"`                   // other saved connections with this registration
+	UsedBy      []string           `json:"also_used_by"`                   // other connections, saved or staged, with this registration
 
 	Missing     []PlannedPermission     `json:"missing_consent"` // needed, without consent
 	NotListed   []PlannedPermission     `json:"not_listed"`      // needed, not in requiredResourceAccess
@@ -116,13 +116,15 @@ func (r *Registrar) Inspect(ctx context.Context, admin Admin, c connections.Conn
 	if err := sameTenant(admin.Claims.TenantID, c.Tenant.ID); err != nil {
 		return nil, err
 	}
-	saved, err := r.o.Store.List(ctx)
+	saved, err := r.o.Store.InUse(ctx)
 	if err != nil {
 		return nil, err
 	}
 	usedBy := []string{}
 	for _, o := range sharing(saved, c) {
-		usedBy = append(usedBy, o.Name)
+		if !slices.Contains(usedBy, o.Name) { // saved and staged
+			usedBy = append(usedBy, o.Name)
+		}
 	}
 	v, err := r.view(ctx, admin, c)
 	if err != nil {

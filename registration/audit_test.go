@@ -119,6 +119,28 @@ func TestInspect(t *testing.T) {
 			f.grant(f.principals[3], SharePoint, sitesFullControl.id)
 			p.saved("sites", connections.SharePoint)
 		}, want: func(d *Drift) bool { return d.Clean() && slices.Equal(d.UsedBy, []string{"sites"}) }},
+		"used by a staged connection": {damage: func(p *process, f *fake, _ *graph.Application) {
+			f.grant(f.principals[3], Graph, graphSitesRead.id)
+			f.grant(f.principals[3], SharePoint, sitesFullControl.id)
+			sites := p.saved("sites", connections.SharePoint)
+			if err := p.store.Delete(p.t.Context(), sites.ID); err != nil {
+				p.t.Fatal(err)
+			}
+			p.stage(sites)
+		}, want: func(d *Drift) bool { return d.Clean() && slices.Equal(d.UsedBy, []string{"sites"}) }},
+		"saved and staged": {damage: func(p *process, f *fake, _ *graph.Application) {
+			f.grant(f.principals[3], Graph, graphSitesRead.id)
+			f.grant(f.principals[3], SharePoint, sitesFullControl.id)
+			p.saved("sites", connections.SharePoint)
+			g, err := p.store.Stage(p.t.Context())
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			defer g.Close()
+			if _, err := g.Update(p.t.Context(), "sites", func(c *connections.Connection) error { c.Account = "other@contoso.com"; return nil }); err != nil {
+				p.t.Fatal(err)
+			}
+		}, want: func(d *Drift) bool { return d.Clean() && slices.Equal(d.UsedBy, []string{"sites"}) }},
 		"used in another tenant": {damage: func(p *process, f *fake, _ *graph.Application) {
 			f.grant(f.principals[3], Graph, graphSitesRead.id)
 			p.saved("sites", connections.SharePoint)

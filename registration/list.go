@@ -29,7 +29,7 @@ type Registered struct {
 	Credentials []RegisteredCredential `json:"credentials"`
 	Expires     time.Time              `json:"expires,omitzero"` // the end of the credential that lasts longest
 	Missing     []string               `json:"missing"`          // required permissions that nobody has consented to
-	UsedBy      []string               `json:"used_by"`          // saved connections
+	UsedBy      []string               `json:"used_by"`          // connections, saved or staged
 	Err         string                 `json:"error,omitempty"`  // why its permissions are not known
 }
 
@@ -200,7 +200,7 @@ func (r *Registered) readConsent(ctx context.Context, g directory, services map[
 
 func (r *Registered) usedBy(tenant string, saved []connections.Entry) {
 	for _, e := range saved {
-		if uses(e, tenant, r.AppID) {
+		if uses(e, tenant, r.AppID) && !slices.Contains(r.UsedBy, e.Connection.Name) { // saved and staged
 			r.UsedBy = append(r.UsedBy, e.Connection.Name)
 		}
 	}

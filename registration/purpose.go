@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -75,6 +76,29 @@ func sharing(saved []connections.Entry, c connections.Connection) (list []connec
 func uses(e connections.Entry, tenant, clientID string) bool {
 	c := e.Connection
 	return e.Err == nil && strings.EqualFold(c.Registration.ClientID, clientID) && (tenant == "" || c.Tenant.ID == "" || strings.EqualFold(c.Tenant.ID, tenant))
+}
+
+// users lists what needs a credential: the saved connections, and the staged changes that
+// bring one or another application. Any other staged change takes the credential that is
+// saved by then. A damaged one is an entry with its error.
+func (r *Registrar) users(ctx context.Context) ([]connections.Entry, error) {
+	// The staged changes come first: one that is saved meanwhile is then not missed.
+	staged, stageErr := r.o.Store.Staged(ctx)
+	entries, err := r.o.Store.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	entries = slices.Clone(entries)
+	if stageErr != nil {
+		entries = append(entries, connections.Entry{Err: stageErr})
+	}
+	for _, c := range staged {
+		brings := c.Added || slices.ContainsFunc(c.Fields, func(f string) bool { return f == "credential" || f == "registration.client_id" || f == "tenant.id" })
+		if brings && !c.Deleted {
+			entries = append(entries, connections.Entry{Connection: c.Next})
+		}
+	}
+	return entries, nil
 }
 
 // Purposes are all kinds with all sets that they have, with a certificate.

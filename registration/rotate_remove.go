@@ -119,7 +119,7 @@ func (r *Registrar) finish(ctx context.Context, apart *Registrar, by Admin, j *j
 // removeOld removes the old credential: from the application, then from this
 // computer, and the journal last.
 func (w *rotating) removeOld(ctx context.Context) task.Result {
-	entries, err := w.r.o.Store.List(ctx)
+	entries, err := w.r.users(ctx)
 	if err != nil {
 		return failed(err)
 	}
@@ -257,7 +257,7 @@ func sourceOf(r connections.Ref) string {
 
 // usedElsewhere names a connection or a rotation that uses a certificate.
 func (w *rotating) usedElsewhere(ctx context.Context, t certs.Thumbprint) (string, error) {
-	entries, err := w.r.o.Store.List(ctx)
+	entries, err := w.r.users(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -76,7 +76,7 @@ az-powershell print a script for the Azure CLI that does all of it, once.`,
 			case a.output != "table" && format != guideText && format != guideJSON:
 				return &usageError{err: fmt.Errorf("--format %s has a form of its own; leave out --output", format), command: cmd.CommandPath()}
 			}
-			o.CanConnect = canConnect(cmd.Root(), k)
+			o.CanConnect = canConnect(k)
 			g := registration.MakeGuide(k, o)
 			return a.print(printable{value: g, name: g.AppName, table: func() string {
 				switch format {
@@ -160,9 +160,8 @@ func guidPattern(s string) bool {
 }
 
 // canConnect reports whether there is a wizard for connections of that kind.
-func canConnect(root *cobra.Command, kind connections.Kind) bool {
-	found, rest, err := root.Find([]string{"new", string(kind)})
-	return err == nil && found.Name() == string(kind) && len(rest) == 0
+func canConnect(kind connections.Kind) bool {
+	return slices.ContainsFunc(kindTexts(), func(k kindText) bool { return k.flow().Verb == "new "+string(kind) })
 }
 
 // outWidth is how many columns standard output has; 80 where that is unknown.

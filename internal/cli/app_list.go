@@ -61,7 +61,7 @@ func (a *app) registrations(ctx context.Context, o *signInOptions) (registration
 	if err != nil {
 		return registration.Admin{}, nil, err
 	}
-	saved, err := store.List(ctx)
+	saved, err := store.InUse(ctx) // who deletes one wants to know of what is staged, too
 	if err != nil {
 		return registration.Admin{}, nil, err
 	}

@@ -22,7 +22,7 @@ func TestGuideNamesRealCommands(t *testing.T) {
 	seen := map[string]bool{}
 	for _, kind := range connections.Kinds() {
 		for _, c := range set.List() {
-			can := canConnect(root, kind)
+			can := canConnect(kind)
 			if kind == connections.Exchange && !can {
 				t.Fatal("there is no command new exchange")
 			}

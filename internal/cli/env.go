@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -14,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/c2conn/c2conn/connections"
-	"github.com/c2conn/c2conn/internal/atomicfile"
 	"github.com/c2conn/c2conn/internal/certs"
 	"github.com/c2conn/c2conn/internal/handout"
 )
@@ -23,6 +20,7 @@ type envOptions struct {
 	format                    string
 	certPath                  string
 	force, showSecrets, unset bool
+	written                   *privateFile // the file of --cert-path
 }
 
 func newEnv(a *app) *cobra.Command {
@@ -78,7 +76,7 @@ A secret is not shown on a terminal, unless --show-secrets is given.`,
 	return cmd
 }
 
-func (o *envOptions) run(cmd *cobra.Command, a *app, name string) error {
+func (o *envOptions) run(cmd *cobra.Command, a *app, name string) (err error) {
 	h, err := a.handOut(cmd.Context(), name)
 	if err != nil {
 		return err
@@ -94,6 +92,11 @@ func (o *envOptions) run(cmd *cobra.Command, a *app, name string) error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil && o.written != nil { // nobody was told of the key
+			err = errors.Join(err, o.written.undo())
+		}
+	}()
 	vars := append(h.variables(), credential...)
 	var text, masks strings.Builder
 	for _, other := range handout.Competing(vars) {
@@ -137,8 +140,10 @@ func (o *envOptions) credential(cmd *cobra.Command, a *app, h *handedOut) ([]han
 		if err != nil {
 			return nil, a.about(h, err)
 		}
-		path, err := a.writePrivate(o.certPath, pem, o.force)
-		return []handout.Variable{{Name: handout.CertificatePath, Value: path}}, err
+		if o.written, err = a.writePrivate(o.certPath, pem, o.force); err != nil {
+			return nil, err
+		}
+		return []handout.Variable{{Name: handout.CertificatePath, Value: o.written.path}}, nil
 	case c.Secret.Scheme() != connections.SchemeFile:
 		return nil, refuse("the certificate of %s is not in a file of its own, and libraries read it from one. Give it to one command, in a file that is gone afterwards: "+
 			"c2conn exec %s -- COMMAND. Or write a file that stays, with the private key, for you alone: --cert-path FILE", h.conn.Name, h.conn.Name)
@@ -174,23 +179,6 @@ func (a *app) fileAsItLies(ctx context.Context, h *handedOut) ([]handout.Variabl
 	return list, nil
 }
 
-// writePrivate writes a file that only this user can read, and returns its whole path.
-func (a *app) writePrivate(name string, secret connections.Secret, force bool) (string, error) {
-	path, err := filepath.Abs(name)
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Dir(path)
-	if info, err := os.Stat(dir); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o007 != 0 {
-		a.errorf("Other users of this computer can enter %s. They cannot read %s, but a folder of your own is a better place for a private key.\n", clean(dir), clean(filepath.Base(path)))
-	}
-	err = atomicfile.Write(dir, filepath.Base(path), secret.Reveal(), force)
-	if errors.Is(err, os.ErrExist) {
-		return "", refuse("%s is there already and was left as it is; give --force to replace it, or another name", clean(path))
-	}
-	return path, err
-}
-
 // takeBack prints the lines that unset whatever env sets.
 func (o *envOptions) takeBack(a *app, h *handedOut, format handout.Format) error {
 	names := handout.Competing(nil)
@@ -213,15 +201,4 @@ func (a *app) write(text string) error {
 		return fmt.Errorf("writing the result: %w", err)
 	}
 	return nil
-}
-
-// toGitHub appends to the file from which GitHub Actions takes the variables of the
-// steps that follow.
-func (a *app) toGitHub(text string) error {
-	f, err := os.OpenFile(a.Getenv("GITHUB_ENV"), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
 }

@@ -24,9 +24,13 @@ func newImport(a *app) *cobra.Command {
 		Long: `Reads a bundle that c2conn export wrote and saves its connections: the secrets first,
 encrypted in this computer's store, then the profiles. It shows what would come and
 asks before it goes on. What is in the way (a connection of the same name or id, a
-second migration target of a mailbox, another definition of a cloud) is asked about, or
-decided for all by --on-conflict: fail (the default where nobody can be asked), skip,
-replace (the previous version is kept) or rename.
+second migration target of a mailbox) is asked about, or decided for all by
+--on-conflict: fail (the default where nobody can be asked), skip, replace (the previous
+version is kept) or rename.
+
+Where a cloud is defined otherwise here, its connections are not imported: every
+connection of that cloud would sign in elsewhere. --replace-clouds takes the bundle's
+definition.
 
 A bundle is opened with its passphrase, or with the private key (--identity, an age
 identity or an SSH key) of one of its recipients. Encryption does not tell who made it:
@@ -50,6 +54,7 @@ commands of this computer are shown, and where nobody can be asked taken over wi
 	f.StringArrayVar(&o.identities, "identity", nil, "file with the private key of a recipient: an age identity or an SSH key (repeatable)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would come, and change nothing")
 	f.StringVar(&o.onConflict, "on-conflict", "", "what to do with what is in the way: fail, skip, replace or rename")
+	f.BoolVar(&o.replaceClouds, "replace-clouds", false, "let the bundle's definition of a cloud take the place of another one here; all connections of that cloud then sign in there")
 	f.BoolVar(&o.references, "allow-references", false, "take over references to files, variables and commands of this computer without asking")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask whether to go on")
 	_ = cmd.RegisterFlagCompletionFunc("on-conflict", cobra.FixedCompletions([]string{"fail", "skip", "replace", "rename"}, cobra.ShellCompDirectiveNoFileComp))
@@ -63,6 +68,7 @@ type importOptions struct {
 	identities              []string
 	dryRun, references, yes bool
 	onConflict              string
+	replaceClouds           bool
 }
 
 // importedJSON is the answer of import; with --dry-run what would be done.
@@ -107,7 +113,7 @@ func (o *importOptions) run(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	plan, err := place.Plan(ctx, b)
+	plan, err := place.Plan(ctx, b, move.PlanOptions{ReplaceClouds: o.replaceClouds})
 	if err != nil {
 		return err
 	}
@@ -251,19 +257,24 @@ func (o *importOptions) explain(file string, err error) error {
 
 // decide settles all conflicts, by the flag or by asking.
 func (o *importOptions) decide(ctx context.Context, plan *move.Plan, asking bool) error {
-	var open []string
+	var open conflictsError
 	choice := move.Action(o.onConflict)
 	for i := range plan.Steps {
 		s := &plan.Steps[i]
 		if len(s.Conflicts) == 0 {
 			continue
 		}
+		add := func(text string) {
+			open.list = append(open.list, text)
+			open.clouds = open.clouds || s.CloudInTheWay()
+			open.others = open.others || !s.CloudInTheWay() || len(s.Conflicts) > 1 && (choice == "" || choice == "fail")
+		}
 		switch {
 		case choice == "fail", choice == "" && !asking:
-			open = append(open, fmt.Sprintf("%s: %s", s.Name, strings.Join(s.Conflicts, "; ")))
+			add(fmt.Sprintf("%s: %s", s.Name, strings.Join(s.Conflicts, "; ")))
 		case choice != "":
 			if err := plan.Decide(i, choice); err != nil {
-				open = append(open, fmt.Sprintf("%s: %s", s.Name, err))
+				add(fmt.Sprintf("%s: %s", s.Name, err))
 			}
 		default:
 			if err := o.askConflict(ctx, plan, i); err != nil {
@@ -271,18 +282,28 @@ func (o *importOptions) decide(ctx context.Context, plan *move.Plan, asking bool
 			}
 		}
 	}
-	if len(open) == 0 || o.dryRun && choice == "" {
+	if len(open.list) == 0 || o.dryRun && choice == "" {
 		return nil
 	}
-	return &usageError{err: &conflictsError{list: open}, command: "c2conn import"}
+	return &usageError{err: &open, command: "c2conn import"}
 }
 
 // conflictsError lists what is in the way of an import.
-type conflictsError struct{ list []string }
+type conflictsError struct {
+	list           []string
+	clouds, others bool // of what kind they are
+}
 
 func (e *conflictsError) Error() string {
-	return fmt.Sprintf("%s in the way, and nothing was imported: %s. Decide with --on-conflict skip, replace or rename",
-		plural(len(e.list), "connection has something", "connections have something"), strings.Join(e.list, " · "))
+	text := plural(len(e.list), "connection has something", "connections have something") + " in the way, and nothing was imported"
+	if e.clouds {
+		text += ". Another definition of a cloud is taken with --replace-clouds only, for every connection of that cloud then signs in there; --on-conflict skip leaves its connections out"
+	}
+	text += ": " + strings.Join(e.list, " · ")
+	if e.others {
+		text += ". Decide with --on-conflict skip, replace or rename"
+	}
+	return text
 }
 
 func (o *importOptions) askConflict(ctx context.Context, plan *move.Plan, i int) error {
@@ -298,6 +319,9 @@ func (o *importOptions) askConflict(ctx context.Context, plan *move.Plan, i int)
 		}
 	}
 	for {
+		if s.CloudInTheWay() {
+			o.errorf("Only --replace-clouds takes the bundle's definition of a cloud.\n")
+		}
 		o.errorf("%s: %s.\n  %s, or [q]uit? ", s.Name, clean(strings.Join(s.Conflicts, "; ")), strings.Join(offers, ", "))
 		line, err := o.readLine(ctx)
 		if err != nil {

@@ -18,12 +18,22 @@ func (o *importOptions) preview(b bundle.Bundle, plan *move.Plan) {
 	o.errorf("Made %s by %s.\n%s", b.MadeAt.UTC().Format(time.DateTime)+" UTC", clean(b.MadeBy), columns(planRows(plan)))
 	for _, c := range plan.Clouds {
 		switch {
+		case c.Replace:
+			o.errorf("! The cloud %s is defined anew: %s.%s\n", c.Cloud.Name, clean(strings.Join(c.Changes, ", ")), usersText(c.Users))
 		case c.Differs:
 			o.errorf("! The cloud %s is defined otherwise here.\n", c.Cloud.Name)
 		case !c.There:
 			o.errorf("With the cloud %s (sign-in at %s).\n", c.Cloud.Name, host(c.Cloud.Login))
 		}
 	}
+}
+
+// usersText says which connections another definition of their cloud concerns.
+func usersText(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return " These connections here use it, too: " + strings.Join(names, ", ") + "."
 }
 
 func planRows(plan *move.Plan) [][]string {

@@ -155,9 +155,6 @@ func Main(ctx context.Context, args []string, s Streams, e Environment) int {
 	}
 	root := newRoot(a, args)
 	root.SetArgs(args)
-	root.SetIn(a.In)
-	root.SetOut(a.Out)
-	root.SetErr(a.Err)
 	if cmd, _, err := root.Find(args); err == nil && cmd.Annotations[quick] != "" {
 		return a.exit(ctx, root, root.ExecuteContext(ctx))
 	}

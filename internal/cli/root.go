@@ -15,8 +15,8 @@ const (
 	groupOther   = "other"
 )
 
-// newRoot makes the command line. Where the first argument names a command that is
-// all there is to it, only that one is made: the others would cost more time than it.
+// newRoot makes the command line for the arguments. Where they name a command only
+// that one is made: all of them cost more time than many of them take.
 func newRoot(a *app, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "c2conn",
@@ -60,38 +60,12 @@ policy · 130 cancelled`,
 		a.output = outputIn(args, a.output) // what stands behind the bad flag was not read
 		return &usageError{err: err, command: cmd.CommandPath()}
 	})
-	switch {
-	case len(args) > 0 && args[0] == "list":
-		root.AddCommand(newList(a))
-	case len(args) > 0 && args[0] == "version":
-		root.AddCommand(newVersion(a))
-	case len(args) > 0 && args[0] == watchCommand:
-		root.AddCommand(newWatch(a))
-	default:
-		root.AddCommand(
-			newNew(a),
-			newManage(a),
-			newList(a),
-			newShow(a),
-			newVerify(a),
-			newApply(a),
-			newConsent(a),
-			newEdit(a),
-			newRename(a),
-			newRotate(a),
-			newDelete(a),
-			newExport(a),
-			newImport(a),
-			newDoctor(a),
-			newApp(a),
-			newCert(a),
-			newCloud(a),
-			newToken(a),
-			newEnv(a),
-			newExec(a),
-			newVersion(a),
-		)
+	for _, c := range needed(args) {
+		root.AddCommand(c.make(a))
 	}
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	root.InitDefaultHelpCmd()
@@ -100,6 +74,9 @@ policy · 130 cancelled`,
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {
 			c.Example = "  source <(c2conn completion bash)\n  c2conn completion fish > ~/.config/fish/completions/c2conn.fish"
+			for _, shell := range c.Commands() {
+				shell.Annotations = map[string]string{quick: "yes"}
+			}
 		}
 	}
 	return root

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,7 +86,7 @@ func pack(t *testing.T, p move.Place) bundle.Bundle {
 
 func plan(t *testing.T, p move.Place, b bundle.Bundle) *move.Plan {
 	t.Helper()
-	plan, err := p.Plan(t.Context(), b)
+	plan, err := p.Plan(t.Context(), b, move.PlanOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,5 +197,69 @@ func TestConflicts(t *testing.T) {
 		if _, err := to.Unpack(t.Context(), p); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestCloudsAreReplacedOnRequestOnly wants no choice about a connection to change where
+// all connections of a cloud sign in.
+func TestCloudsAreReplacedOnRequestOnly(t *testing.T) {
+	t.Parallel()
+	const definition = "name: lab\nauthority: https://login.%[1]s.example\ngraph: https://graph.%[1]s.example\noutlook: https://outlook.%[1]s.example\n"
+	define := func(p move.Place, where string) {
+		t.Helper()
+		if _, err := p.Clouds.Add(t.Context(), fmt.Appendf(nil, definition, where), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	from, to := computer(t, "C2CONN_PASSPHRASE", "one"), computer(t, "C2CONN_PASSPHRASE", "two")
+	define(from, "there")
+	define(to, "here")
+	for _, name := range []string{"new", "both"} {
+		c := profile(name)
+		c.Cloud = "lab"
+		add(t, from, c, "secret of "+name)
+	}
+	mine := profile("both")
+	mine.Cloud = "lab"
+	add(t, to, mine, "mine")
+	b := pack(t, from)
+
+	p, err := to.Plan(t.Context(), b, move.PlanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range p.Steps {
+		text := strings.Join(s.Conflicts, "; ")
+		if !s.CloudInTheWay() || fmt.Sprint(s.Choices) != "[skip]" || !strings.Contains(text, "sign-in at https://login.there.example instead of https://login.here.example") {
+			t.Errorf("%s: %v, %s", s.Name, s.Choices, text)
+		}
+		for _, a := range []move.Action{move.Replace, move.Rename, move.Add} {
+			if p.Decide(i, a) == nil {
+				t.Errorf("%s: %s settles it", s.Name, a)
+			}
+		}
+	}
+
+	if p, err = to.Plan(t.Context(), b, move.PlanOptions{ReplaceClouds: true}); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range p.Steps {
+		if s.CloudInTheWay() || (s.Action == "") != (s.Name == "both") {
+			t.Errorf("%s: %q, %v", s.Name, s.Action, s.Conflicts)
+		}
+		if s.Action == "" {
+			if err := p.Decide(i, move.Rename); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if got := fmt.Sprint(p.Clouds[0].Users); got != "[both]" {
+		t.Errorf("it concerns %s", got)
+	}
+	if _, err := to.Unpack(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := to.Clouds.Find("lab"); err != nil || c.Login != "https://login.there.example" {
+		t.Errorf("%+v, %v", c, err)
 	}
 }

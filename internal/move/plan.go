@@ -31,6 +31,7 @@ type Step struct {
 	Conflicts []string // what is in the way; nothing where empty
 	Choices   []Action // that would settle them; Skip always does
 
+	cloud    bool              // its cloud is in the way
 	replaces string            // id of the connection that is there
 	taken    func(string) bool // whether a name is in use here
 }
@@ -38,9 +39,11 @@ type Step struct {
 // CloudStep is one cloud definition of a bundle.
 type CloudStep struct {
 	Cloud   cloud.Cloud
-	Differs bool // this computer has another definition of the name
-	There   bool // and here the same one
-	Replace bool // decided: this one takes the place of the other
+	Differs bool     // this computer has another definition of the name
+	There   bool     // and here the same one
+	Replace bool     // decided: this one takes the place of the other
+	Changes []string // what the bundle's says otherwise, where it differs
+	Users   []string // the connections here that use the one that differs
 
 	definition string
 }
@@ -51,8 +54,16 @@ type Plan struct {
 	Clouds []CloudStep
 }
 
+// PlanOptions decide beforehand.
+type PlanOptions struct {
+	// ReplaceClouds lets the bundle's definition of a cloud take the place of another
+	// one here. All connections of that cloud sign in elsewhere from then on, so no
+	// choice about a single connection does it.
+	ReplaceClouds bool
+}
+
 // Plan compares a bundle with what is here. It changes nothing.
-func (p Place) Plan(ctx context.Context, b bundle.Bundle) (*Plan, error) {
+func (p Place) Plan(ctx context.Context, b bundle.Bundle, o PlanOptions) (*Plan, error) {
 	entries, err := p.Store.List(ctx)
 	if err != nil {
 		return nil, err
@@ -63,19 +74,18 @@ func (p Place) Plan(ctx context.Context, b bundle.Bundle) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
+		if step.Differs {
+			step.Replace, step.Users = o.ReplaceClouds, usersOf(entries, c.Name)
+		}
 		plan.Clouds = append(plan.Clouds, step)
 	}
 	here := index(entries)
 	for _, item := range b.Items {
 		s := Step{Item: item, Name: item.Connection.Name, Action: Add}
 		here.compare(&s)
-		if c := plan.cloud(item.Connection); c != nil && c.Differs {
-			s.Conflicts = append(s.Conflicts, fmt.Sprintf("cloud %s is defined otherwise here (sign-in at %s, in the bundle at %s)", c.Cloud.Name, p.loginOf(c.Cloud.Name), c.Cloud.Login))
-			if len(s.Conflicts) == 1 {
-				s.Choices = []Action{Replace} // of the definition
-			} else {
-				s.Choices = slices.DeleteFunc(s.Choices, func(a Action) bool { return a == Rename })
-			}
+		if c := plan.cloud(item.Connection); c != nil && c.Differs && !c.Replace {
+			s.Conflicts = append(s.Conflicts, fmt.Sprintf("cloud %s is defined otherwise here: the bundle has %s", c.Cloud.Name, strings.Join(c.Changes, ", ")))
+			s.Choices, s.cloud = nil, true
 		} else if c == nil && item.Connection.Location == connections.Online {
 			if _, err := p.Clouds.Find(item.Connection.Cloud); err != nil {
 				s.Conflicts, s.Choices = append(s.Conflicts, "its cloud is neither known here nor in the bundle"), nil
@@ -102,17 +112,24 @@ func (p Place) cloudStep(c bundle.Cloud) (CloudStep, error) {
 	switch here, err := p.Clouds.Find(c.Name); {
 	case err == nil && here.Same(parsed):
 		step.There = true
-	case err == nil, slices.ContainsFunc(p.Clouds.Damaged(), func(bad error) bool { return bad.Error() == err.Error() }):
-		step.Differs = true
+	case err == nil:
+		step.Differs, step.Changes = true, here.Differences(parsed)
+	case slices.ContainsFunc(p.Clouds.Damaged(), func(bad error) bool { return bad.Error() == err.Error() }):
+		step.Differs, step.Changes = true, []string{"a definition, and the one here cannot be read"}
 	}
 	return step, nil
 }
 
-func (p Place) loginOf(name string) string {
-	if c, err := p.Clouds.Find(name); err == nil {
-		return c.Login
+// usersOf are the connections of a cloud.
+func usersOf(entries []connections.Entry, cloud string) []string {
+	var names []string
+	for i := range entries {
+		c := &entries[i].Connection
+		if entries[i].Err == nil && c.Location == connections.Online && strings.EqualFold(c.Cloud, cloud) {
+			names = append(names, c.Name)
+		}
 	}
-	return "an unreadable address"
+	return names
 }
 
 // cloud is the definition in the bundle that a connection uses, nil where none is.
@@ -125,23 +142,18 @@ func (p *Plan) cloud(c connections.Connection) *CloudStep {
 	return nil
 }
 
+// CloudInTheWay tells whether the definition of its cloud is in the way of a step, which
+// only PlanOptions.ReplaceClouds settles, or skipping it.
+func (s Step) CloudInTheWay() bool { return s.cloud }
+
 // Decide settles the conflicts of a step. The error says why that choice does not.
 func (p *Plan) Decide(i int, a Action) error {
 	s := &p.Steps[i]
 	if !slices.Contains(s.Choices, a) {
 		return fmt.Errorf("%s cannot settle this: %s", a, strings.Join(s.Conflicts, "; "))
 	}
-	c := p.cloud(s.Item.Connection)
-	switch a {
-	case Rename:
+	if a == Rename {
 		s.Name = p.freeName(s)
-	case Replace:
-		if c != nil && c.Differs {
-			c.Replace = true
-		}
-		if s.replaces == "" {
-			a = Add // only the definition was in the way
-		}
 	}
 	s.Action = a
 	return nil
