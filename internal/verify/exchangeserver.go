@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,19 +125,16 @@ func attemptText(a autodiscover.Attempt) string {
 }
 
 // directoryEndpoints asks Active Directory where Autodiscover is.
-func (s *subject) directoryEndpoints(ctx context.Context) ([]autodiscover.Endpoint, error) {
+func (s *subject) directoryEndpoints(ctx context.Context, mailDomain string) ([]autodiscover.Endpoint, error) {
 	server := s.target.Server
 	_, suffix, _ := strings.Cut(s.target.Connection.Account, "@")
-	domain := s.target.Connection.Endpoints.Domain
-	if domain == "" {
-		domain = suffix
-	}
+	domain := cmp.Or(s.target.Connection.Endpoints.Domain, suffix)
 	d, err := directory.Open(ctx, directory.Options{Domain: domain, Account: server.Account, Trust: server.Trust, Resolver: server.Reach.Resolver, Dial: server.Reach.Dial, Clock: s.o.Clock})
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	found, err := d.AutodiscoverEndpoints(ctx, suffix)
+	found, err := d.AutodiscoverEndpoints(ctx, mailDomain)
 	if err != nil {
 		return nil, err
 	}
