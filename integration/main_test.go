@@ -2,10 +2,12 @@
 
 // Package integration drives the finished programs from outside: c2conn against
 // real keychains, full and foreign disks, and clients that nobody here wrote
-// against the simulated tenant. It imports nothing of ours.
+// against the simulated tenant and the simulated Exchange Server. The cases of
+// Domain import the packages that sign in to Windows networks, and try them on
+// servers that nobody here wrote; the others import nothing of ours.
 //
-// scripts/integration installs what it needs and runs it in a mount namespace of
-// its own, so that no mount outlives it.
+// scripts/integration installs what it needs and runs it in namespaces of its own,
+// so that no mount outlives it, and so that the network is its own loopback.
 package integration
 
 import (
@@ -29,6 +31,7 @@ type settings struct {
 	dir     string // of this run
 	bin     string // with c2conn and c2conn-sim
 	clients string
+	servers string
 	npm     string // node_modules
 
 	sharePointNPM string // another one, of the clients of SharePoint
@@ -50,6 +53,7 @@ func TestMain(m *testing.M) {
 		dir:     os.Getenv(marker),
 		bin:     filepath.Join(filepath.Dir(here), "bin"),
 		clients: filepath.Join(here, "clients"),
+		servers: filepath.Join(here, "servers"),
 		npm:     os.Getenv("C2CONN_NPM"),
 
 		sharePointNPM: os.Getenv("C2CONN_SHAREPOINT_NPM"),

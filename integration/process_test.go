@@ -95,6 +95,12 @@ func (w world) run(t *testing.T, program string, args ...string) result {
 // feed runs a program with a standard input.
 func (w world) feed(t *testing.T, input, program string, args ...string) result {
 	t.Helper()
+	return w.feedWithin(t, limit, input, program, args...)
+}
+
+// feedWithin is feed for a program that may take longer, or must not take as long.
+func (w world) feedWithin(t *testing.T, limit time.Duration, input, program string, args ...string) result {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := w.command(ctx, program, args...)
@@ -206,7 +212,7 @@ func eventually(t *testing.T, what string, happened func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(10 * time.Second)
+	late := time.After(30 * time.Second)
 	for !happened() {
 		select {
 		case <-tick.C:
