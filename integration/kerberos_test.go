@@ -18,6 +18,10 @@ import (
 func TestDomain(t *testing.T) {
 	d := newDomain(t)
 	kerberosCases(t, d)
+	directoryCases(t, d)
+	apacheCases(t, d)
+	ntlmCases(t, d)
+	gssapiCases(t, d)
 }
 
 // ahead is the clock of a computer that is fast.
