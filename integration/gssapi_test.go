@@ -63,7 +63,7 @@ func gssapiCases(t *testing.T, d *domain) {
 		}
 		// The server sees another certificate than the client, as behind a proxy that
 		// ends TLS: Kerberos is refused, then NTLM, and the password is not to blame.
-		a := d.account(exadmin, exadminPassword)
+		a := d.account(`CORP\exadmin`, exadminPassword)
 		_, err := post(t, d.httpClient(a), url+"/wrong", "soap")
 		e := wantError[*winauth.RefusedError](t, "foreign binding", err)
 		if !e.Proven || e.Method != winauth.NTLM || e.Status != 401 {
