@@ -395,6 +395,31 @@ func TestIdleConnectionIsMadeAnew(t *testing.T) {
 	}
 }
 
+func TestConnectionThatEndsWithTheQuestion(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	var written atomic.Pointer[func()]
+	var last atomic.Value
+	c := w.open(func(o *directory.Options) {
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := w.dial(ctx, network, address)
+			last.Store(&watched{conn, &written})
+			return last.Load().(net.Conn), err
+		}
+	})
+	end := func() {
+		written.Store(nil)
+		_ = last.Load().(net.Conn).Close()
+	}
+	written.Store(&end)
+	if _, err := c.Suffixes(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if asked := w.asked(); len(asked) != 2 {
+		t.Errorf("asked %v", asked)
+	}
+}
+
 func TestAnswersHaveALimit(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
