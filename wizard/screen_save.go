@@ -3,6 +3,7 @@ package wizard
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -39,7 +40,9 @@ func (m *screen) finish() tea.Cmd {
 func (m *screen) saveNow() tea.Cmd {
 	r := &m.run
 	r.saving, r.trouble, r.unsaved = true, nil, false
-	ctx, save, session, outcome := m.ctx, m.save, r.session, r.outcome
+	ctx, save, session := m.ctx, m.save, r.session
+	outcome := new(*r.outcome) // saving writes into it while this one is drawn
+	outcome.Notes = slices.Clone(outcome.Notes)
 	return m.background(func() tea.Msg {
 		err := save(ctx, session, outcome)
 		if err == nil {
@@ -53,6 +56,7 @@ func (m *screen) saveEnded(msg savedMsg) tea.Cmd {
 	r := &m.run
 	r.saving = false
 	if msg.err == nil {
+		r.outcome = msg.outcome
 		m.cancel()
 		return m.quit()
 	}

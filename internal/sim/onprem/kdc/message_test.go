@@ -1,0 +1,387 @@
+package kdc_test
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"io"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jcmturner/gofork/encoding/asn1"
+	"github.com/jcmturner/gokrb5/v8/client"
+	"github.com/jcmturner/gokrb5/v8/config"
+	"github.com/jcmturner/gokrb5/v8/crypto"
+	"github.com/jcmturner/gokrb5/v8/messages"
+	"github.com/jcmturner/gokrb5/v8/types"
+
+	"github.com/c2conn/c2conn/internal/sim/onprem/account"
+	"github.com/c2conn/c2conn/internal/sim/onprem/kdc"
+)
+
+func asReq(t testing.TB, kind int32, name string, change func(*messages.ASReq)) []byte {
+	t.Helper()
+	cfg := config.New()
+	cfg.LibDefaults.DefaultTktEnctypeIDs = []int32{18, 17, 23}
+	cfg.LibDefaults.NoAddresses = true
+	r, err := messages.NewASReqForTGT("CORP.TEST", cfg, types.PrincipalName{NameType: kind, NameString: []string{name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(&r)
+	}
+	b, err := r.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func timestamp(t testing.TB, password, salt string) types.PAData {
+	t.Helper()
+	et, err := crypto.GetEtype(18)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := et.StringToKey(password, salt, et.GetDefaultStringToKeyParams())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts, err := types.GetPAEncTSEncAsnMarshalled()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ed, err := crypto.GetEncryptedData(ts, types.EncryptionKey{KeyType: 18, KeyValue: key}, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := ed.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return types.PAData{PADataType: 2, PADataValue: b}
+}
+
+func krbError(t *testing.T, b []byte) messages.KRBError {
+	t.Helper()
+	var e messages.KRBError
+	if err := e.Unmarshal(b); err != nil {
+		t.Fatalf("no KRB-ERROR: %x", b)
+	}
+	return e
+}
+
+// Without pre-authentication the KDC says which keys the account has, and how they
+// are salted; that is no failed sign-in.
+func TestPreAuthenticationRequired(t *testing.T) {
+	t.Parallel()
+	d := directory(t)
+	e := krbError(t, kdc.New(kdc.Options{Directory: d}).Answer(asReq(t, 1, "exadmin", nil)))
+	if e.ErrorCode != 25 || d.FailedSignIns() != 0 {
+		t.Fatalf("error %d, %d failed sign-ins", e.ErrorCode, d.FailedSignIns())
+	}
+	var methods types.PADataSequence
+	if err := methods.Unmarshal(e.EData); err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(methods, func(p types.PAData) bool { return p.PADataType == 19 })
+	if i < 0 || !methods.Contains(2) {
+		t.Fatalf("methods %v", methods)
+	}
+	info, err := methods[i].GetETypeInfo2()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(info) != 2 || info[0].EType != 18 || info[0].Salt != "CORP.TESTExAdmin" || info[1].EType != 17 {
+		t.Errorf("PA-ETYPE-INFO2 %+v", info)
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind         int32
+		name         string
+		canonicalize bool
+		want         string // the client's name in the answer; "" for unknown
+		wantKind     int32
+	}{
+		{1, "ALICE", false, "ALICE", 1},
+		{1, "ALICE", true, "alice", 1},
+		{10, "Alice@contoso.example", true, "alice", 1},
+		{10, "Alice@contoso.example", false, "Alice@contoso.example", 10},
+		{10, "alice@corp.test", true, "alice", 1},
+		{10, "alice@other.example", true, "", 0},
+		{1, "alice@contoso.example", true, "", 0},
+	} {
+		d := directory(t)
+		b := kdc.New(kdc.Options{Directory: d}).Answer(asReq(t, c.kind, c.name, func(r *messages.ASReq) {
+			if c.canonicalize {
+				types.SetFlag(&r.ReqBody.KDCOptions, 15)
+			}
+			r.PAData = types.PADataSequence{timestamp(t, "Al1ce!Pass", "CORP.TESTalice")}
+		}))
+		if c.want == "" {
+			if e := krbError(t, b); e.ErrorCode != 6 {
+				t.Errorf("%s: error %d, want 6", c.name, e.ErrorCode)
+			}
+			continue
+		}
+		var rep messages.ASRep
+		if err := rep.Unmarshal(b); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if rep.CName.PrincipalNameString() != c.want || rep.CName.NameType != c.wantKind || rep.CRealm != "CORP.TEST" {
+			t.Errorf("%s (canonicalize %v) is %v of %s, want %s", c.name, c.canonicalize, rep.CName, rep.CRealm, c.want)
+		}
+	}
+}
+
+// The status of Windows is in the e-data (MS-KILE 2.2.1).
+func TestExtendedError(t *testing.T) {
+	t.Parallel()
+	for user, status := range map[string]uint32{"locked": 0xC0000234, "disabled": 0xC0000072} {
+		e := krbError(t, kdc.New(kdc.Options{Directory: directory(t)}).Answer(asReq(t, 1, user, nil)))
+		var data struct {
+			Type  int    `asn1:"explicit,tag:1"`
+			Value []byte `asn1:"explicit,tag:2"`
+		}
+		if _, err := asn1.Unmarshal(e.EData, &data); err != nil || data.Type != 3 || len(data.Value) != 12 {
+			t.Errorf("%s: e-data %x, %v", user, e.EData, err)
+			continue
+		}
+		if got := binary.LittleEndian.Uint32(data.Value); got != status {
+			t.Errorf("%s: status %#x, want %#x", user, got, status)
+		}
+	}
+}
+
+func TestLockout(t *testing.T) {
+	t.Parallel()
+	d := directory(t)
+	s := start(t, kdc.Options{Directory: d})
+	for i, want := range []int{24, 24, 24, 18, 18} {
+		pw := "wrong"
+		if i == 4 {
+			pw = password
+		}
+		if got := code(signIn(t, s, "exadmin", pw, aes).Login()); got != want {
+			t.Errorf("sign-in %d: error %d, want %d", i, got, want)
+		}
+	}
+	if d.BadPasswords("exadmin") != 3 || d.FailedSignIns() != 5 {
+		t.Errorf("badPwdCount %d, %d failed", d.BadPasswords("exadmin"), d.FailedSignIns())
+	}
+}
+
+// tgt signs in and gives what a TGS-REQ is made of.
+func tgt(t *testing.T, s *kdc.Server, d *account.Directory) (*client.Client, messages.Ticket, types.EncryptionKey) {
+	t.Helper()
+	c := signIn(t, s, "exadmin", password, aes)
+	et, err := crypto.GetEtype(18)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := et.StringToKey(password, "CORP.TESTExAdmin", et.GetDefaultStringToKeyParams())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rep messages.ASRep
+	if err := rep.Unmarshal(s.Answer(asReq(t, 1, "exadmin", func(r *messages.ASReq) {
+		types.SetFlag(&r.ReqBody.KDCOptions, 8)
+		r.PAData = types.PADataSequence{timestamp(t, password, "CORP.TESTExAdmin")}
+	}))); err != nil {
+		t.Fatal(err)
+	}
+	b, err := crypto.DecryptEncPart(rep.EncPart, types.EncryptionKey{KeyType: 18, KeyValue: key}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var part messages.EncKDCRepPart
+	if err := part.Unmarshal(b); err != nil {
+		t.Fatal(err)
+	}
+	if d.SuccessfulSignIns(account.Kerberos) == 0 {
+		t.Error("the sign-in was not counted")
+	}
+	return c, rep.Ticket, part.Key
+}
+
+func TestTicketGranting(t *testing.T) {
+	t.Parallel()
+	d := directory(t)
+	now := time.Now
+	var shift time.Duration
+	s := start(t, kdc.Options{Directory: d, Now: func() time.Time { return now().Add(shift) }})
+	c, ticket, key := tgt(t, s, d)
+	request := func(spn string, renewal bool, change func(*messages.TGSReq)) []byte {
+		t.Helper()
+		r, err := messages.NewTGSReq(types.PrincipalName{NameType: 1, NameString: []string{"exadmin"}}, "CORP.TEST", c.Config, ticket, key,
+			types.NewPrincipalName(2, spn), renewal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if change != nil {
+			change(&r)
+		}
+		b, err := r.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	const spn = "HTTP/exch01.corp.test"
+	good := request(spn, false, nil)
+	for _, c := range []struct {
+		name    string
+		request []byte
+		code    int32 // 0: a ticket
+	}{
+		{"sound", good, 0},
+		{"the same again", good, 34},
+		{"renewal", request("krbtgt/CORP.TEST", true, nil), 0},
+		{"renewal of a service ticket", request(spn, true, nil), 13},
+		{"unknown service", request("HTTP/nix.corp.test", false, nil), 7},
+		{"another realm's KDC", request("krbtgt/OTHER.TEST", false, nil), 7},
+		{"changed body", request(spn, false, func(r *messages.TGSReq) { r.ReqBody.Nonce++ }), 41},
+		{"another realm", request(spn, false, func(r *messages.TGSReq) { r.ReqBody.Realm = "OTHER.TEST" }), 68},
+		{"no ticket", request(spn, false, func(r *messages.TGSReq) { r.PAData = nil }), 16},
+		{"spoilt ticket", request(spn, false, func(r *messages.TGSReq) {
+			b := slices.Clone(r.PAData[0].PADataValue)
+			b[len(b)/2] ^= 1
+			r.PAData = types.PADataSequence{{PADataType: 1, PADataValue: b}}
+		}), -1},
+		{"user-to-user", request(spn, false, func(r *messages.TGSReq) { types.SetFlag(&r.ReqBody.KDCOptions, 28) }), 13},
+	} {
+		b := s.Answer(c.request)
+		var rep messages.TGSRep
+		err := rep.Unmarshal(b)
+		switch {
+		case c.code == 0 && err != nil:
+			t.Errorf("%s: %v", c.name, err)
+		case c.code > 0:
+			if e := krbError(t, b); e.ErrorCode != c.code {
+				t.Errorf("%s: error %d, want %d", c.name, e.ErrorCode, c.code)
+			}
+		case c.code < 0 && err == nil:
+			t.Errorf("%s: a ticket", c.name)
+		}
+	}
+	shift = 6 * time.Minute
+	if e := krbError(t, s.Answer(request(spn, false, nil))); e.ErrorCode != 37 || time.Since(e.STime) > -5*time.Minute {
+		t.Errorf("6 minutes ahead: error %d, server time %v", e.ErrorCode, e.STime)
+	}
+	shift = 0
+	if d.FailedSignIns() != 0 {
+		t.Errorf("%d failed sign-ins", d.FailedSignIns())
+	}
+}
+
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	dial := func(s *kdc.Server) net.Conn {
+		c, err := net.Dial("tcp", s.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	send := func(c net.Conn, b []byte) {
+		if _, err := c.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(c net.Conn) []byte {
+		var n [4]byte
+		if _, err := io.ReadFull(c, n[:]); err != nil {
+			return nil
+		}
+		b := make([]byte, binary.BigEndian.Uint32(n[:]))
+		if _, err := io.ReadFull(c, b); err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	s := start(t, kdc.Options{Directory: directory(t)})
+	c := dial(s)
+	for range 2 { // one connection carries several requests
+		send(c, asReq(t, 1, "exadmin", nil))
+		if e := krbError(t, read(c)); e.ErrorCode != 25 {
+			t.Errorf("error %d", e.ErrorCode)
+		}
+	}
+	c = dial(s)
+	if _, err := c.Write([]byte{0x80, 0, 0, 1}); err != nil {
+		t.Fatal(err)
+	}
+	if e := krbError(t, read(c)); e.ErrorCode != 61 || read(c) != nil {
+		t.Errorf("too long a request: error %d", e.ErrorCode)
+	}
+	c = dial(s)
+	send(c, []byte("GET / HTTP/1.1\r\n\r\n"))
+	if b := read(c); b != nil {
+		t.Errorf("an answer to nonsense: %x", b)
+	}
+	s.SetFault(kdc.HangsUp)
+	c = dial(s)
+	send(c, asReq(t, 1, "exadmin", nil))
+	if b := read(c); b != nil {
+		t.Errorf("an answer of a KDC that hangs up: %x", b)
+	}
+	// A silent KDC answers nothing until it is closed, and can be closed.
+	silent, err := kdc.Start(kdc.Options{Directory: directory(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent.SetFault(kdc.Silent)
+	c = dial(silent)
+	send(c, asReq(t, 1, "exadmin", nil))
+	if err := silent.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if b := read(c); b != nil {
+		t.Errorf("an answer of a silent KDC: %x", b)
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	d, err := account.New(account.Options{Domain: "corp.test", NetBIOS: "CORP", Users: []account.User{{SAM: "exadmin", Password: password}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	k := kdc.New(kdc.Options{Directory: d})
+	f.Add(asReq(f, 1, "exadmin", nil))
+	f.Add(asReq(f, 10, "exadmin@corp.test", func(r *messages.ASReq) {
+		r.PAData = types.PADataSequence{timestamp(f, "wrong", "CORP.TESTexadmin")}
+	}))
+	// A TGS-REQ with a ticket of another key.
+	var ticket messages.Ticket
+	ticket.TktVNO, ticket.Realm, ticket.SName = 5, "CORP.TEST", types.NewPrincipalName(2, "krbtgt/CORP.TEST")
+	ticket.EncPart = types.EncryptedData{EType: 18, Cipher: make([]byte, 64)}
+	cfg := config.New()
+	cfg.LibDefaults.NoAddresses = true
+	r, err := messages.NewTGSReq(types.NewPrincipalName(1, "exadmin"), "CORP.TEST", cfg, ticket, types.EncryptionKey{KeyType: 18, KeyValue: make([]byte, 32)},
+		types.NewPrincipalName(2, "HTTP/exch01.corp.test"), false)
+	if err != nil {
+		f.Fatal(err)
+	}
+	b, err := r.Marshal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		answer := k.Answer(b)
+		if answer == nil {
+			return
+		}
+		var e messages.KRBError
+		if err := e.Unmarshal(answer); err != nil {
+			t.Errorf("a ticket for somebody who knows no password: %s", hex.EncodeToString(answer))
+		}
+	})
+}
