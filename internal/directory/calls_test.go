@@ -14,18 +14,17 @@ import (
 	"github.com/c2conn/c2conn/internal/sim/onprem/ldapd"
 )
 
-// watched is a connection that tells when something was written.
+// watched is a connection that tells when something is about to be written.
 type watched struct {
 	net.Conn
 	written *atomic.Pointer[func()]
 }
 
 func (c *watched) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
 	if f := c.written.Load(); f != nil {
 		(*f)()
 	}
-	return n, err
+	return c.Conn.Write(b)
 }
 
 func TestCallsObeyTheirContextAndRecover(t *testing.T) {

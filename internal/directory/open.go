@@ -148,7 +148,9 @@ func (c *Client) do(ctx context.Context, op string, f func(*ldap.Conn) error) er
 		l := c.link
 		l.wire.allow()
 		whole, err := l.wire.under(ctx, func() error { return f(l.ldap) })
-		if !whole || l.wire.left.Load() <= 0 {
+		tooMuch := l.wire.left.Load() <= 0
+		broken := !whole || tooMuch || err != nil && !answered(err)
+		if broken {
 			c.drop(false)
 		}
 		switch {
@@ -158,10 +160,10 @@ func (c *Client) do(ctx context.Context, op string, f func(*ldap.Conn) error) er
 			return &Error{Op: op, Server: l.server, Err: context.Cause(ctx)}
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case l.wire.left.Load() <= 0:
+		case tooMuch:
 			return &Error{Op: op, Server: l.server, Err: errTooMuch}
-		case used && l.ldap.IsClosing():
-			continue // the server closed it while nobody asked anything
+		case broken && used:
+			continue // the server ended it while nobody asked anything
 		}
 		var ours *Error
 		if errors.As(err, &ours) {

@@ -44,8 +44,8 @@ type Acceptor interface {
 // Options are what New needs.
 type Options struct {
 	Tree *Tree
-	// SignIn checks a simple bind: name is a UPN, DOMAIN\user or a distinguished
-	// name. It returns the account as DOMAIN\user.
+	// SignIn checks a simple bind: name is a UPN, DOMAIN\user or a sAMAccountName. It
+	// returns the account as DOMAIN\user. See Accounts.
 	SignIn func(name, password string) (account string, status Status)
 	// Kerberos starts a sign-in by SASL GSSAPI; nil: not offered. binding is the
 	// channel binding of the TLS connection, "tls-server-end-point:" and the hash
