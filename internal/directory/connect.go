@@ -120,8 +120,12 @@ func (c *Client) reach(ctx context.Context, w way) (*link, error) {
 	})
 	err = late(near, err)
 	if err == nil {
-		_, err = l.wire.under(ctx, func() error { return c.signIn(ctx, l, w, state) })
-		err = late(ctx, err)
+		// A bind that was sent is waited for although nobody wants it any more: what became
+		// of it decides whether the password may be sent again.
+		signing, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, &limitError{limit})
+		_, err = l.wire.under(signing, func() error { return c.signIn(ctx, l, w, state) })
+		err = late(signing, err)
+		stop()
 	}
 	if err != nil {
 		_ = conn.Close()
