@@ -85,20 +85,26 @@ func TestHTTPWrongPasswordCostsOne(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		offered []httpauth.Method
+		methods []winauth.Method
+		said    string // by whom
 	}{
-		{"Kerberos", []httpauth.Method{httpauth.Negotiate, httpauth.NTLM}}, {"NTLM", []httpauth.Method{httpauth.NTLM}}, {"Basic", []httpauth.Method{httpauth.Basic}},
+		{"Kerberos", []httpauth.Method{httpauth.Negotiate, httpauth.NTLM}, nil, "Kerberos"},
+		{"NTLM", []httpauth.Method{httpauth.NTLM}, []winauth.Method{winauth.NTLM}, "NTLM"},
+		{"NTLM, the domain asked first", []httpauth.Method{httpauth.NTLM}, nil, "Kerberos"},
+		{"Basic", []httpauth.Method{httpauth.Basic}, []winauth.Method{winauth.Basic, winauth.NTLM}, "Basic"},
+		{"Basic, the domain asked first", []httpauth.Method{httpauth.Basic}, nil, "Kerberos"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.web(false, httpauth.Options{Methods: c.offered})
-			client := w.client(w.account(exadmin, "wrong"))
+			client := w.client(w.account(exadmin, "wrong"), c.methods...)
 			var wg sync.WaitGroup
 			for range 8 {
 				wg.Go(func() {
 					_, _, err := post(t, client, ews, "soap")
 					var wrong *winauth.WrongPasswordError
-					if !errors.As(err, &wrong) || wrong.Protocol != c.name || strings.Contains(err.Error(), "the password of exadmin@corp.test is wrong") == false {
+					if !errors.As(err, &wrong) || wrong.Protocol != c.said || !strings.Contains(err.Error(), "the password of exadmin@corp.test is wrong") {
 						t.Errorf("%v", err)
 					}
 				})
@@ -138,23 +144,27 @@ func TestTenWrongPasswords(t *testing.T) {
 // With the password proven by the KDC, a server that refuses says nothing about it.
 func TestHTTPRefusedAlthoughRight(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	// The server is behind something that ends TLS: bindings are of another certificate.
-	o := iis(binding.Require)
-	o.Certificate = w.ca.sign(t, nil).Leaf.Raw
-	w.web(false, o)
-	a := w.account(exadmin, password)
-	client := w.client(a)
-	for range 2 {
-		_, _, err := post(t, client, ews, "soap")
-		var refused *winauth.RefusedError
-		var ticket *winauth.TicketRefusedError
-		if !errors.As(err, &refused) || !refused.Proven || refused.Method != winauth.NTLM || refused.Status != 401 || !errors.As(err, &ticket) {
-			t.Errorf("%v", err)
-		}
-	}
-	if n := w.directory.BadPasswords("exadmin"); n != 0 {
-		t.Errorf("%d wrong passwords", n)
+	for name, offered := range map[string][]httpauth.Method{
+		"Negotiate and NTLM": {httpauth.Negotiate, httpauth.NTLM}, "NTLM alone": {httpauth.NTLM},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			// The server is behind something that ends TLS: bindings are of another certificate.
+			w.web(false, httpauth.Options{Methods: offered, ExtendedProtection: binding.Require, Certificate: w.ca.sign(t, nil).Leaf.Raw})
+			client := w.client(w.account(exadmin, password))
+			for range 2 {
+				_, _, err := post(t, client, ews, "soap")
+				var refused *winauth.RefusedError
+				var ticket *winauth.TicketRefusedError
+				if !errors.As(err, &refused) || !refused.Proven || refused.Method != winauth.NTLM || refused.Status != 401 || errors.As(err, &ticket) != (len(offered) == 2) {
+					t.Errorf("%v", err)
+				}
+			}
+			if n := w.directory.BadPasswords("exadmin"); n != 0 {
+				t.Errorf("%d wrong passwords", n)
+			}
+		})
 	}
 }
 
@@ -422,7 +432,7 @@ func TestHTTPBrokenNTLM(t *testing.T) {
 			defer site.Close()
 			w.at(exchange+":443", site.Listener.Addr().String())
 			a := w.account(exadmin, password)
-			_, _, err := post(t, w.client(a), ews, "x")
+			_, _, err := post(t, w.client(a, winauth.NTLM), ews, "x")
 			if err == nil || !errors.As(err, c.want) {
 				t.Errorf("%T %v", err, err)
 			}
