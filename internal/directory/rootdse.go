@@ -27,8 +27,11 @@ type RootDSE struct {
 	SchemaNC        string
 
 	Time time.Time     // the domain's; zero when it told none
-	Skew time.Duration // Time less this computer's; Kerberos allows 5 minutes either way
+	Skew time.Duration // Time less this computer's, 0 below 2 seconds; Kerberos allows 5 minutes either way
 }
+
+// skewIgnored is what a domain's time may differ by and still count as the same.
+const skewIgnored = 2 * time.Second
 
 func (c *Client) readRoot(l *ldap.Conn) error {
 	if c.made {
@@ -55,7 +58,10 @@ func (c *Client) readRoot(l *ldap.Conn) error {
 	}
 	if t, err := time.Parse("20060102150405.0Z", get("currentTime")); err == nil {
 		r.Time = t
-		r.Skew = t.Sub(c.o.Clock.Now()).Round(time.Second)
+		// Told in whole seconds, and some time ago.
+		if skew := t.Sub(c.o.Clock.Now()); skew.Abs() > skewIgnored {
+			r.Skew = skew.Round(time.Second)
+		}
 	}
 	c.root, c.made = r, true
 	return nil

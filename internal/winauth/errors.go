@@ -265,3 +265,16 @@ type AddressError struct{ Server string }
 func (e *AddressError) Error() string {
 	return "Kerberos needs the name of the server; " + clean(e.Server) + " is an IP address"
 }
+
+// TicketRefusedError is a server that does not take the Kerberos ticket for it. The
+// usual reasons: the service principal name belongs to another account than the one
+// its web server runs under, Extended Protection demands a channel binding that a
+// proxy in front of it breaks, or the account may not sign in there.
+type TicketRefusedError struct {
+	Server string
+	SPN    string
+}
+
+func (e *TicketRefusedError) Error() string {
+	return clean(e.Server) + " does not take the Kerberos ticket for " + clean(e.SPN)
+}

@@ -77,17 +77,27 @@ func (a *Account) login(ctx context.Context, realm string) (*ticket, error) {
 
 // authenticate runs the AS exchange (RFC 4120, section 3.1) for one name.
 func (a *Account) authenticate(ctx context.Context, realm string, name types.PrincipalName, password connections.Secret) (*ticket, error) {
+	asked := realm
+	if domain, _, _ := a.nameParts(); domain != "" {
+		// EU\admin must not be taken for the admin of another domain: unless the domain
+		// is called like that, it is left to the KDC what the short name stands for.
+		if first, _, _ := strings.Cut(realm, "."); !strings.EqualFold(first, domain) {
+			asked = strings.ToUpper(domain)
+		}
+	}
 	for range referralsLimit {
-		t, elsewhere, err := a.authenticateIn(ctx, realm, name, password)
-		if elsewhere == "" || elsewhere == realm {
+		t, elsewhere, err := a.authenticateIn(ctx, realm, asked, name, password)
+		if elsewhere == "" {
 			return t, err
 		}
-		realm = elsewhere
+		realm, asked = elsewhere, elsewhere
 	}
 	return nil, a.broken(realm, errors.New("too many referrals to other realms"))
 }
 
-func (a *Account) authenticateIn(ctx context.Context, realm string, name types.PrincipalName, password connections.Secret) (got *ticket, elsewhere string, err error) {
+// authenticateIn asks a KDC of kdcs for a ticket for name in realm. elsewhere is the
+// realm that it refers to instead (RFC 6806, section 7).
+func (a *Account) authenticateIn(ctx context.Context, kdcs, realm string, name types.PrincipalName, password connections.Secret) (got *ticket, elsewhere string, err error) {
 	nonce, err := a.nonce()
 	if err != nil {
 		return nil, "", err
@@ -111,7 +121,7 @@ func (a *Account) authenticateIn(ctx context.Context, realm string, name types.P
 		if err != nil {
 			return nil, "", fmt.Errorf("write a Kerberos request: %w", err)
 		}
-		reply, err := a.ask(ctx, realm, b)
+		reply, err := a.ask(ctx, kdcs, b)
 		if err != nil {
 			return nil, "", err
 		}

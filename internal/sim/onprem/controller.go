@@ -244,7 +244,7 @@ func (c *controller) follow(w *World, name string, on bool) error {
 	case "no-kdc", "kdc-silent":
 		fault := kdc.Sound
 		if w.has("no-kdc") {
-			fault = kdc.Hangs
+			fault = kdc.HangsUp
 		} else if w.has("kdc-silent") {
 			fault = kdc.Silent
 		}

@@ -287,6 +287,17 @@ func TestExtendedProtection(t *testing.T) {
 	}
 }
 
+// TestNegotiateOfPython sends the first message of the ntlm-auth package for Python,
+// which offers extended session security and no Unicode.
+func TestNegotiateOfPython(t *testing.T) {
+	t.Parallel()
+	w, _ := start(t, onprem.Options{})
+	a := ask(t, w, http.MethodPost, ewsURL, "", "", map[string]string{"Authorization": "NTLM TlRMTVNTUAABAAAAMpCI4gQABAAoAAAAAAAAACwAAAAGAbEdAAAAD0NPUlA="}, "")
+	if challenge := a.header.Get("WWW-Authenticate"); a.status != http.StatusUnauthorized || !strings.HasPrefix(challenge, "NTLM TlRMTVNTUAAC") {
+		t.Errorf("%d %q", a.status, challenge)
+	}
+}
+
 func TestBehindALoadBalancer(t *testing.T) {
 	t.Parallel()
 	w, _ := start(t, issued("load-balancer-name"))

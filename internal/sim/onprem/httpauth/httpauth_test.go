@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	ntlmssp "github.com/Azure/go-ntlmssp"
+	"github.com/jcmturner/gofork/encoding/asn1"
 	"github.com/jcmturner/gokrb5/v8/client"
 	"github.com/jcmturner/gokrb5/v8/config"
 	"github.com/jcmturner/gokrb5/v8/spnego"
@@ -107,6 +108,18 @@ func get(t *testing.T, c *http.Client, url, authorization, body string) (int, st
 
 func TestOffers(t *testing.T) {
 	t.Parallel()
+	negotiate, err := ntlmssp.NewNegotiateMessage("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped := spnego.SPNEGOToken{Init: true, NegTokenInit: spnego.NegTokenInit{
+		MechTypes: []asn1.ObjectIdentifier{{1, 3, 6, 1, 4, 1, 311, 2, 2, 10}}, MechTokenBytes: negotiate,
+	}}
+	token, err := wrapped.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inSPNEGO := "NTLM " + base64.StdEncoding.EncodeToString(token) // the NTLM scheme has bare messages only
 	for _, c := range []struct {
 		methods []httpauth.Method
 		want    []string
@@ -119,7 +132,7 @@ func TestOffers(t *testing.T) {
 		d := directory(t)
 		s := serve(t, httpauth.Options{Directory: d, Methods: c.methods, SPNs: []string{spn}}, false)
 		basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("exadmin:"+password))
-		for _, authorization := range []string{"", "Bearer x", "Negotiate", "NTLM !", "Negotiate AAAA", "Basic eA==", basic} {
+		for _, authorization := range []string{"", "Bearer x", "Negotiate", "NTLM !", "Negotiate AAAA", inSPNEGO, "Basic eA==", basic} {
 			status, body, header := get(t, s.Client(), s.URL, authorization, "x")
 			got := header.Values("WWW-Authenticate")
 			offered := c.methods[len(c.methods)-1] == httpauth.Basic

@@ -34,7 +34,7 @@ const (
 	Sound           Fault = iota
 	Silent                // takes connections and requests, and never answers
 	NoCommonETypes        // shares no encryption type with anybody: error 14
-	Hangs                 // drops each connection after the request
+	HangsUp               // drops each connection after the request
 	OtherRealmsOnly       // is the KDC of another realm: error 68
 )
 
@@ -147,7 +147,7 @@ func (s *Server) serve(ctx context.Context, c net.Conn) error {
 		case Silent:
 			<-ctx.Done()
 			return ctx.Err()
-		case Hangs:
+		case HangsUp:
 			return errors.New("dropped")
 		}
 		answer := s.Answer(request)

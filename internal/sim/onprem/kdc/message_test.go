@@ -140,6 +140,19 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// A timestamp encrypted with a key that the client did not offer is no sign-in.
+func TestTimestampOfAnotherType(t *testing.T) {
+	t.Parallel()
+	d := directory(t)
+	e := krbError(t, kdc.New(kdc.Options{Directory: d}).Answer(asReq(t, 1, "exadmin", func(r *messages.ASReq) {
+		r.ReqBody.EType = []int32{17}
+		r.PAData = types.PADataSequence{timestamp(t, password, "CORP.TESTExAdmin")}
+	})))
+	if e.ErrorCode != 14 || d.BadPasswords("exadmin") != 0 || d.SuccessfulSignIns(account.Kerberos) != 0 {
+		t.Errorf("error %d, badPwdCount %d", e.ErrorCode, d.BadPasswords("exadmin"))
+	}
+}
+
 // The status of Windows is in the e-data (MS-KILE 2.2.1).
 func TestExtendedError(t *testing.T) {
 	t.Parallel()
@@ -178,7 +191,7 @@ func TestLockout(t *testing.T) {
 }
 
 // tgt signs in and gives what a TGS-REQ is made of.
-func tgt(t *testing.T, s *kdc.Server, d *account.Directory) (*client.Client, messages.Ticket, types.EncryptionKey) {
+func tgt(t *testing.T, s *kdc.Server, d *account.Directory) (*client.Client, messages.Ticket, messages.EncKDCRepPart) {
 	t.Helper()
 	c := signIn(t, s, "exadmin", password, aes)
 	et, err := crypto.GetEtype(18)
@@ -207,7 +220,7 @@ func tgt(t *testing.T, s *kdc.Server, d *account.Directory) (*client.Client, mes
 	if d.SuccessfulSignIns(account.Kerberos) == 0 {
 		t.Error("the sign-in was not counted")
 	}
-	return c, rep.Ticket, part.Key
+	return c, rep.Ticket, part
 }
 
 func TestTicketGranting(t *testing.T) {
@@ -216,7 +229,8 @@ func TestTicketGranting(t *testing.T) {
 	now := time.Now
 	var shift time.Duration
 	s := start(t, kdc.Options{Directory: d, Now: func() time.Time { return now().Add(shift) }})
-	c, ticket, key := tgt(t, s, d)
+	c, ticket, part := tgt(t, s, d)
+	key := part.Key
 	request := func(spn string, renewal bool, change func(*messages.TGSReq)) []byte {
 		t.Helper()
 		r, err := messages.NewTGSReq(types.PrincipalName{NameType: 1, NameString: []string{"exadmin"}}, "CORP.TEST", c.Config, ticket, key,
@@ -269,6 +283,18 @@ func TestTicketGranting(t *testing.T) {
 		case c.code < 0 && err == nil:
 			t.Errorf("%s: a ticket", c.name)
 		}
+	}
+	// No ticket outlasts the one it was made from.
+	shift = 4 * time.Minute
+	var rep messages.TGSRep
+	if err := rep.Unmarshal(s.Answer(request(spn, false, nil))); err != nil {
+		t.Fatal(err)
+	}
+	if err := rep.DecryptEncPart(key); err != nil {
+		t.Fatal(err)
+	}
+	if !rep.DecryptedEncPart.EndTime.Equal(part.EndTime) {
+		t.Errorf("ends %v, the ticket-granting ticket %v", rep.DecryptedEncPart.EndTime, part.EndTime)
 	}
 	shift = 6 * time.Minute
 	if e := krbError(t, s.Answer(request(spn, false, nil))); e.ErrorCode != 37 || time.Since(e.STime) > -5*time.Minute {
@@ -326,7 +352,7 @@ func TestConnections(t *testing.T) {
 	if b := read(c); b != nil {
 		t.Errorf("an answer to nonsense: %x", b)
 	}
-	s.SetFault(kdc.Hangs)
+	s.SetFault(kdc.HangsUp)
 	c = dial(s)
 	send(c, asReq(t, 1, "exadmin", nil))
 	if b := read(c); b != nil {

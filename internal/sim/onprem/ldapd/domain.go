@@ -255,7 +255,7 @@ func (b *builder) add(name, class, category string, attrs Attributes) {
 	}
 	all := Attributes{
 		"objectClass": chain, "objectCategory": {"CN=" + category + "," + b.schema}, "objectGUID": {guid(name)},
-		"whenCreated": {b.d.Made.UTC().Format(generalizedTime)},
+		"whenCreated": {generalizedTime(b.d.Made)},
 	}
 	for k, v := range attrs {
 		all[k] = slices.Clone(v)

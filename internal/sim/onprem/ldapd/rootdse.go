@@ -3,12 +3,14 @@ package ldapd
 import (
 	"slices"
 	"strings"
+	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 )
 
-// generalizedTime is the form of times in Active Directory (RFC 4517, section 3.3.13).
-const generalizedTime = "20060102150405.0Z"
+// generalizedTime writes a time as Active Directory does: whole seconds, and ".0Z"
+// behind them (RFC 4517, section 3.3.13; MS-ADTS 3.1.1.2.2.2).
+func generalizedTime(t time.Time) string { return t.UTC().Format("20060102150405") + ".0Z" }
 
 // SetRootDSE sets attributes of the entry without a name, which anybody may read
 // (MS-ADTS 3.1.1.3.2). The server itself adds time, protocol versions and what it supports.
@@ -47,7 +49,7 @@ func (x *session) rootDSE(q request) []*ber.Packet {
 		return nil
 	}
 	attrs := Attributes{
-		"currentTime":          {x.s.o.Now().UTC().Format(generalizedTime)},
+		"currentTime":          {generalizedTime(x.s.o.Now())},
 		"supportedLDAPVersion": {"3"},
 		"supportedControl":     supportedControls(),
 		"supportedExtension":   {extendedStartTLS, extendedWhoAmI},

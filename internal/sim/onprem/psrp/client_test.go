@@ -80,7 +80,6 @@ type client struct {
 	count  int
 	size   int // MaxEnvelopeSize, at least 153600
 	lists  map[uint64][]byte
-	header string // more headers of the envelope
 	ctx    context.Context
 }
 
@@ -137,7 +136,7 @@ func (c *client) envelope(action, more, body string) string {
 	return `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd" xmlns:p="http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd" xmlns:rsp="` + shellNS + `"><s:Header>` +
 		`<a:To>` + endpoint + `?PSVersion=5.1</a:To><w:ResourceURI s:mustUnderstand="true">` + exchange + `</w:ResourceURI><a:ReplyTo><a:Address s:mustUnderstand="true">http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address></a:ReplyTo>` +
 		`<a:Action s:mustUnderstand="true">` + action + `</a:Action><w:MaxEnvelopeSize s:mustUnderstand="true">` + fmt.Sprint(max(c.size, 153600)) + `</w:MaxEnvelopeSize><a:MessageID>uuid:` + c.id() + `</a:MessageID>` +
-		`<p:SessionId s:mustUnderstand="false">uuid:` + c.id() + `</p:SessionId>` + selectors + more + c.header + `<w:OperationTimeout>PT20.000S</w:OperationTimeout></s:Header><s:Body>` + body + `</s:Body></s:Envelope>`
+		`<p:SessionId s:mustUnderstand="false">uuid:` + c.id() + `</p:SessionId>` + selectors + more + `<w:OperationTimeout>PT20.000S</w:OperationTimeout></s:Header><s:Body>` + body + `</s:Body></s:Envelope>`
 }
 
 // post sends an envelope as it is.

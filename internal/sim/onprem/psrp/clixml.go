@@ -55,7 +55,7 @@ type (
 
 // enum gives the object that an enumeration value is in CLIXML.
 func (e Enum) object() *Object {
-	o := &Object{Types: []string{e.Type, "System.Enum", "System.ValueType", "System.Object"}, Text: e.Name, Base: int32(e.Value)} //nolint:gosec // narrow enumerations are 32 bits
+	o := &Object{Types: []string{e.Type, "System.Enum", "System.ValueType", "System.Object"}, Text: e.Name, Base: int32(e.Value)}
 	if e.Wide {
 		o.Base = e.Value
 	}

@@ -78,7 +78,7 @@ func primitive(tag, text string) (any, error) {
 		return nil, errors.New("neither true nor false")
 	case "I32", "I16", "SB":
 		n, err := signed(map[string]int{"I32": 32, "I16": 16, "SB": 8}[tag])
-		return int32(n), err //nolint:gosec // at most 32 bits were read
+		return int32(n), err
 	case "I64", "TS":
 		if tag == "TS" {
 			_, err := parseDuration(text)
@@ -87,7 +87,7 @@ func primitive(tag, text string) (any, error) {
 		return signed(64)
 	case "By", "U16", "C", "U32":
 		n, err := unsigned(map[string]int{"By": 8, "U16": 16, "C": 16, "U32": 32}[tag])
-		return int64(n), err //nolint:gosec // at most 32 bits were read
+		return int64(n), err
 	case "U64":
 		return unsigned(64)
 	case "Sg", "Db", "D":

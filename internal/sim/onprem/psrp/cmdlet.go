@@ -332,7 +332,7 @@ func (p Parameter) convert(value any) (v any, why string) {
 		if !ok || err != nil {
 			return cannot(s)
 		}
-		return int(n), "" //nolint:gosec // 32 bits
+		return int(n), ""
 	case Strings:
 		list, isList := value.(List)
 		if !isList {

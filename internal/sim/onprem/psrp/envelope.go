@@ -126,7 +126,7 @@ func (q *request) readManagement(header *element) *wsmanFault {
 	case n < minEnvelope:
 		return envelopeTooSmall()
 	}
-	q.envelope = min(int(n), maxEnvelope) //nolint:gosec // 31 bits
+	q.envelope = min(int(n), maxEnvelope)
 	timeout := header.child(nsWSMan, "OperationTimeout")
 	if timeout == nil {
 		return headerMissing("OperationTimeout")

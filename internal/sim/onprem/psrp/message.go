@@ -109,7 +109,7 @@ func fragments(object uint64, data []byte, size int) [][]byte {
 			flags |= 2
 		}
 		f = append(f, flags)
-		f = binary.BigEndian.AppendUint32(f, uint32(len(part))) //nolint:gosec // part is at most size bytes
+		f = binary.BigEndian.AppendUint32(f, uint32(len(part)))
 		list = append(list, append(f, part...))
 	}
 	return list

@@ -69,8 +69,8 @@ func TestFaults(t *testing.T) {
 		id, _ := c.start(pipelineXML(commandXML(100, "Get-OrganizationConfig", false, nil)))
 		func() {
 			defer func() {
-				if r := recover(); r != http.ErrAbortHandler { //nolint:errorlint // what net/http compares
-					t.Errorf("panic: %v", r)
+				if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
+					t.Errorf("panic: %v", err)
 				}
 			}()
 			c.receive(id)

@@ -42,7 +42,7 @@ type Options struct {
 
 	// User tells who signed in: UPN or DOMAIN\name; "" = nobody, which is answered with 401.
 	User func(*http.Request) string
-	// Seal gives the encryption of a request's connection, nil where it has none.
+	// Seal gives the encryption of a request's connection, a nil interface where it has none.
 	// Requests by http must be encrypted; by https they need not.
 	Seal func(*http.Request) Sealer
 	// AllowUnencrypted takes plain requests by http, as servers do whose PowerShell

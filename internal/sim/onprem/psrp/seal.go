@@ -67,7 +67,7 @@ func unseal(s Sealer, contentType string, body []byte) ([]byte, error) {
 	}
 	n := binary.LittleEndian.Uint32(token)
 	token = token[4:]
-	if uint64(n)+uint64(length) != uint64(len(token)) { //nolint:gosec // length is not negative
+	if uint64(n)+uint64(length) != uint64(len(token)) {
 		return nil, fmt.Errorf("%w: a token header of %d bytes and %d of data, in %d", errSealed, n, length, len(token))
 	}
 	plain, err := s.Unwrap(token)
@@ -97,7 +97,7 @@ func originalLength(head []byte, protocol string) (int, error) {
 			if err != nil || !strings.HasPrefix(fields[2], "Length=") {
 				return 0, fmt.Errorf("%w: OriginalContent %q", errSealed, cut(value))
 			}
-			length = int(n) //nolint:gosec // 31 bits
+			length = int(n)
 		}
 	}
 	if !known || length < 0 {
@@ -117,7 +117,7 @@ func seal(s Sealer, protocol string, plain []byte) (contentType string, body []b
 	var b bytes.Buffer
 	fmt.Fprintf(&b, separator+"\r\n\tContent-Type: "+protocol+"\r\n\tOriginalContent: type="+soapType+";charset=UTF-8;Length=%d\r\n"+
 		separator+"\r\n\tContent-Type: application/octet-stream\r\n", len(plain))
-	b.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(header)))) //nolint:gosec // a token header has some 60 bytes
+	b.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(header))))
 	b.Write(header)
 	b.Write(data)
 	b.WriteString(separator + "--\r\n")

@@ -112,14 +112,14 @@ func TestIdleShellsEnd(t *testing.T) {
 		if len(s.Open()) != 0 {
 			t.Error("an idle shell stays")
 		}
-		if a := c.run2("Get-Mailbox"); a.code() != 2150858843 {
+		if a := c.begin("Get-Mailbox"); a.code() != 2150858843 {
 			t.Errorf("command to a shell that ended: %s", a.text)
 		}
 	})
 }
 
-// run2 only starts a command.
-func (c *client) run2(name string) answer {
+// begin only starts a command.
+func (c *client) begin(name string) answer {
 	_, a := c.start(pipelineXML(commandXML(100, name, false, nil)))
 	return a
 }

@@ -122,7 +122,10 @@ func (s *Server) create(q *request) (string, *wsmanFault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire()
-	if s.shells[sh.id] != nil {
+	switch {
+	case s.ctx.Err() != nil:
+		return "", aborted()
+	case s.shells[sh.id] != nil:
 		return "", alreadyExists()
 	}
 	count := 0
