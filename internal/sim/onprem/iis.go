@@ -128,6 +128,10 @@ func (w *World) route(out *noting, r *request) {
 			r.send(out, w.insecure(r, d))
 			return
 		}
+		if r.path == d.prefix+"/healthcheck.htm" { // of Managed Availability, for load balancers
+			r.send(out, newAnswer("health", http.StatusOK, "text/html", "200 OK<br/>"+strings.ToUpper(ServerName)+"."+strings.ToUpper(Domain)))
+			return
+		}
 		w.enter(out, r, d)
 		return
 	}
