@@ -191,6 +191,12 @@ func TestMutualAuthenticationAndSealing(t *testing.T) {
 					t.Errorf("byte %d of the header was changed: %q", at, got)
 				}
 			}
+			// Who was given a sub-session key must say that it is used (RFC 4121, section 4.2.2).
+			silent := *p
+			silent.subkey = false
+			if _, err := c.Unwrap(silent.seal(t, []byte("silent"), 5, 28)); err == nil {
+				t.Error("a token that does not name the acceptor's key was taken")
+			}
 			// How far a token is rotated is the sender's business.
 			if got, err := c.Unwrap(p.seal(t, []byte("not rotated"), 5, 0)); err != nil || string(got) != "not rotated" {
 				t.Errorf("a token that is not rotated: %q, %v", got, err)
