@@ -15,14 +15,14 @@ import (
 
 var errNetwork = errors.New("no route to host")
 
-func account(name, password string) *winauth.Account {
+func bare(name, password string) *winauth.Account {
 	return winauth.NewAccount(winauth.AccountOptions{Name: name, Password: connections.NewSecret(password)})
 }
 
 // A wrong password costs one sign-in, however many want to try it at once.
 func TestWrongPasswordIsTriedOnce(t *testing.T) {
 	t.Parallel()
-	a := account("alice@corp.test", "wrong")
+	a := bare("alice@corp.test", "wrong")
 	var asked atomic.Int32
 	var wg sync.WaitGroup
 	for range 10 {
@@ -51,7 +51,7 @@ func TestWrongPasswordIsTriedOnce(t *testing.T) {
 func TestTryInTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := account("alice@corp.test", "right")
+		a := bare("alice@corp.test", "right")
 		first, second := make(chan error), make(chan error)
 		var running, most atomic.Int32
 		try := func(result chan error) {
@@ -90,7 +90,7 @@ func TestTryInTurn(t *testing.T) {
 func TestTryObeysItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := account("alice@corp.test", "right")
+		a := bare("alice@corp.test", "right")
 		hold := make(chan struct{})
 		go func() {
 			_ = a.Try(t.Context(), "NTLM", func(context.Context, connections.Secret) error { <-hold; return nil })
@@ -116,7 +116,7 @@ func TestTryObeysItsContext(t *testing.T) {
 
 func TestLockedEndsIt(t *testing.T) {
 	t.Parallel()
-	a := account(`CORP\alice`, "right")
+	a := bare(`CORP\alice`, "right")
 	for i := range 2 {
 		err := a.Try(t.Context(), "LDAP", func(context.Context, connections.Secret) error {
 			if i > 0 {

@@ -130,6 +130,9 @@ func (l *lane) ntlm(r *request, scheme string, t *attempt) (*http.Response, erro
 				break
 			}
 		}
+		if errors.Is(err, errOtherConnection) {
+			return &ProtocolError{Protocol: "NTLM", Server: l.site.host, Err: err}
+		}
 		if err != nil || res.StatusCode != http.StatusUnauthorized {
 			return err
 		}
