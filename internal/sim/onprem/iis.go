@@ -25,6 +25,7 @@ type directory struct {
 // directories are those of the Exchange Server with their defaults: EWS and
 // Autodiscover take Windows authentication, Autodiscover Basic too. The directory
 // PowerShell has no method switched on in IIS, but a module of Exchange takes Kerberos.
+// Unsure: the scheme that this module names; it is Negotiate here, without NTLM in it.
 //
 // Sources: learn.microsoft.com/exchange/clients/default-virtual-directory-settings;
 // the values of Extended Protection that Microsoft's script supports (CSS-Exchange).
