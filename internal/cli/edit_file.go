@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/verify"
 )
 
@@ -181,9 +182,9 @@ func (o *editOptions) said(s savedText) error {
 	}
 	switch {
 	case s.report == nil:
-		o.errorf("\nSaved without a verification: %s. To verify it: c2conn verify %s\n", s.conn.Name, s.conn.Name)
+		o.errorf("\nSaved without a verification: %s. To verify it: c2conn verify %s\n", s.conn.Name, advice.ShellWord(s.conn.Name))
 	case s.report.State != connections.StateVerified:
-		o.errorf("\nSaved as not verified: %s. When it is mended: c2conn verify %s\n", s.conn.Name, s.conn.Name)
+		o.errorf("\nSaved as not verified: %s. When it is mended: c2conn verify %s\n", s.conn.Name, advice.ShellWord(s.conn.Name))
 		return &verdict{class: s.report.Class}
 	}
 	return nil
