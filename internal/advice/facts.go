@@ -31,6 +31,7 @@ type Facts struct {
 	Permission     string        // the role that the failed call needs
 	Carried        bool          // the token of the failed call carries it, or one that contains it
 	Patience       time.Duration // how long the failed call could wait; 0 means half a minute
+	Resource       string        // what the failed call wanted a token for, where it is none of Microsoft 365's own services
 	SecretIsID     bool          // the client secret has the shape of a GUID
 	Now            time.Time     // by this computer's clock; zero where it does not matter
 
@@ -90,6 +91,9 @@ func (f Facts) filler() *strings.Replacer {
 		"{command}", f.command(),
 		"{kind}", or(string(f.Kind), string(connections.Exchange)),
 		"{edit}", f.edit(),
+		"{resource}", or(f.Resource, "the resource"),
+		"{resourcearg}", shellWord(or(f.Resource, "RESOURCE")),
+		"{connectionarg}", shellWord(or(f.Connection, "NAME")),
 	)
 }
 

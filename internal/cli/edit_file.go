@@ -220,7 +220,7 @@ func (o *editOptions) inEditor(ctx context.Context, name string, text []byte) (e
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	path := filepath.Join(dir, filepath.Base(o.pathOf(name)))
 	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return nil, fmt.Errorf("making a private copy for the editor: %w", err)
+		return nil, fmt.Errorf("making a private copy for the editor: %w", connections.Full(path, err))
 	}
 	cmd := exec.CommandContext(ctx, argv[0], append(argv[1:], path)...) //nolint:gosec // the user's own editor, and no shell
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

@@ -199,7 +199,7 @@ func (o *envOptions) takeBack(a *app, h *handedOut, format handout.Format) error
 
 func (a *app) write(text string) error {
 	if _, err := a.Out.Write([]byte(text)); err != nil {
-		return fmt.Errorf("writing the result: %w", err)
+		return fmt.Errorf("writing the result: %w", connections.Full("standard output", err))
 	}
 	return nil
 }
