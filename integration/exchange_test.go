@@ -86,8 +86,16 @@ func TestExchange(t *testing.T) {
 	check(t, "ews-javascript-api: NTLM by all names, Basic, impersonation, a mailbox that is not there", func(t *testing.T) {
 		c := newCompany(t, "granted", "ews-basic")
 		got := c.stranger(t, "node", filepath.Join(suite.clients, "ews_javascript.mjs"))
-		wantInboxes(t, got, "upn", "domain", "suffix", "basic", "other")
-		t.Logf("%+v", got)
+		for _, way := range []string{"upn", "domain", "suffix", "basic", "other"} {
+			wantInboxes(t, got, way)
+			if !strings.HasPrefix(got[way].Build, "15.2.") {
+				t.Errorf("%s: version %q", way, got[way].Build)
+			}
+		}
+		wantRefusal(t, "nobody", got["nobody"], "ErrorNonExistentMailbox", "")
+		if g := got["wrong"]; g.Class == "none" || !strings.Contains(g.Message, "401") {
+			t.Errorf("wrong password: %+v", g)
+		}
 		if n := c.close(t); n.Failed == 0 || n.SignIns["NTLM"] == 0 || n.SignIns["Basic"] == 0 {
 			t.Errorf("%+v", n)
 		}

@@ -80,7 +80,9 @@ func gssapiCases(t *testing.T, d *domain) {
 		}
 		defer res.Body.Close()
 		said, err := io.ReadAll(res.Body)
-		if n := strings.Count(string(said), "BadChannelBindingsError"); n != 2 || err != nil {
+		// Kerberos first; what gss-ntlmssp says does not tell the reason, but the same
+		// sign-in is good with the right binding.
+		if lines := strings.Split(string(said), "\n"); err != nil || len(lines) != 2 || !strings.HasPrefix(lines[0], "BadChannelBindingsError") {
 			t.Errorf("the server refused for another reason: %q %v", said, err)
 		}
 	})

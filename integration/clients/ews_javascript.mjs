@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 const env = process.env;
 const load = createRequire(env.C2CONN_NPM + '/');
 const { ConfigurationApi, ConnectingIdType, ExchangeService, ExchangeVersion, Folder, FolderId, ImpersonatedUserId, Mailbox, PropertySet, BasePropertySet,
-  ServiceResponseException, Uri, WebCredentials, WellKnownFolderName } = load('ews-javascript-api');
+  ServiceError, SoapFaultDetails, Uri, WebCredentials, WellKnownFolderName } = load('ews-javascript-api');
 const { XhrApi } = load('@ewsjs/xhr');
 const secret = who => readFileSync(env[`SIM_${who}_PASSWORD_FILE`], 'utf8');
 
@@ -24,11 +24,12 @@ async function inbox({ user = env.SIM_ADMIN_UPN, password = secret('ADMIN'), ntl
   try {
     const id = of ? new FolderId(WellKnownFolderName.Inbox, new Mailbox(of)) : WellKnownFolderName.Inbox;
     const folder = await Folder.Bind(service, id, new PropertySet(BasePropertySet.FirstClassProperties));
+    const info = service.ServerInfo;
     return { class: 'none', inbox: folder.DisplayName, folder_class: folder.FolderClass, total: folder.TotalCount, unread: folder.UnreadCount,
-      id: Boolean(folder.Id.UniqueId), build: service.ServerInfo?.toString() ?? '' };
+      id: Boolean(folder.Id.UniqueId), build: [info.MajorVersion, info.MinorVersion, info.MajorBuildNumber].join('.') };
   } catch (error) {
-    return { class: error.constructor.name, own: error instanceof ServiceResponseException, message: String(error.message ?? error),
-      error: String(error.ErrorCode ?? ''), status: error.status ?? 0 };
+    const own = error instanceof SoapFaultDetails;
+    return { class: own ? ServiceError[error.ResponseCode] : error.name, own, message: String(error.message), status: error.HttpStatusCode };
   }
 }
 
