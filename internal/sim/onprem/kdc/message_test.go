@@ -2,9 +2,6 @@ package kdc_test
 
 import (
 	"encoding/binary"
-	"encoding/hex"
-	"io"
-	"net"
 	"slices"
 	"testing"
 	"time"
@@ -140,6 +137,19 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// A timestamp encrypted with a key that the client did not offer is no sign-in.
+func TestTimestampOfAnotherType(t *testing.T) {
+	t.Parallel()
+	d := directory(t)
+	e := krbError(t, kdc.New(kdc.Options{Directory: d}).Answer(asReq(t, 1, "exadmin", func(r *messages.ASReq) {
+		r.ReqBody.EType = []int32{17}
+		r.PAData = types.PADataSequence{timestamp(t, password, "CORP.TESTExAdmin")}
+	})))
+	if e.ErrorCode != 14 || d.BadPasswords("exadmin") != 0 || d.SuccessfulSignIns(account.Kerberos) != 0 {
+		t.Errorf("error %d, badPwdCount %d", e.ErrorCode, d.BadPasswords("exadmin"))
+	}
+}
+
 // The status of Windows is in the e-data (MS-KILE 2.2.1).
 func TestExtendedError(t *testing.T) {
 	t.Parallel()
@@ -178,7 +188,7 @@ func TestLockout(t *testing.T) {
 }
 
 // tgt signs in and gives what a TGS-REQ is made of.
-func tgt(t *testing.T, s *kdc.Server, d *account.Directory) (*client.Client, messages.Ticket, types.EncryptionKey) {
+func tgt(t *testing.T, s *kdc.Server, d *account.Directory) (*client.Client, messages.Ticket, messages.EncKDCRepPart) {
 	t.Helper()
 	c := signIn(t, s, "exadmin", password, aes)
 	et, err := crypto.GetEtype(18)
@@ -207,7 +217,7 @@ func tgt(t *testing.T, s *kdc.Server, d *account.Directory) (*client.Client, mes
 	if d.SuccessfulSignIns(account.Kerberos) == 0 {
 		t.Error("the sign-in was not counted")
 	}
-	return c, rep.Ticket, part.Key
+	return c, rep.Ticket, part
 }
 
 func TestTicketGranting(t *testing.T) {
@@ -216,7 +226,8 @@ func TestTicketGranting(t *testing.T) {
 	now := time.Now
 	var shift time.Duration
 	s := start(t, kdc.Options{Directory: d, Now: func() time.Time { return now().Add(shift) }})
-	c, ticket, key := tgt(t, s, d)
+	c, ticket, part := tgt(t, s, d)
+	key := part.Key
 	request := func(spn string, renewal bool, change func(*messages.TGSReq)) []byte {
 		t.Helper()
 		r, err := messages.NewTGSReq(types.PrincipalName{NameType: 1, NameString: []string{"exadmin"}}, "CORP.TEST", c.Config, ticket, key,
@@ -270,6 +281,18 @@ func TestTicketGranting(t *testing.T) {
 			t.Errorf("%s: a ticket", c.name)
 		}
 	}
+	// No ticket outlasts the one it was made from.
+	shift = 4 * time.Minute
+	var rep messages.TGSRep
+	if err := rep.Unmarshal(s.Answer(request(spn, false, nil))); err != nil {
+		t.Fatal(err)
+	}
+	if err := rep.DecryptEncPart(key); err != nil {
+		t.Fatal(err)
+	}
+	if !rep.DecryptedEncPart.EndTime.Equal(part.EndTime) {
+		t.Errorf("ends %v, the ticket-granting ticket %v", rep.DecryptedEncPart.EndTime, part.EndTime)
+	}
 	shift = 6 * time.Minute
 	if e := krbError(t, s.Answer(request(spn, false, nil))); e.ErrorCode != 37 || time.Since(e.STime) > -5*time.Minute {
 		t.Errorf("6 minutes ahead: error %d, server time %v", e.ErrorCode, e.STime)
@@ -278,110 +301,4 @@ func TestTicketGranting(t *testing.T) {
 	if d.FailedSignIns() != 0 {
 		t.Errorf("%d failed sign-ins", d.FailedSignIns())
 	}
-}
-
-func TestConnections(t *testing.T) {
-	t.Parallel()
-	dial := func(s *kdc.Server) net.Conn {
-		c, err := net.Dial("tcp", s.Addr())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = c.Close() })
-		return c
-	}
-	send := func(c net.Conn, b []byte) {
-		if _, err := c.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	read := func(c net.Conn) []byte {
-		var n [4]byte
-		if _, err := io.ReadFull(c, n[:]); err != nil {
-			return nil
-		}
-		b := make([]byte, binary.BigEndian.Uint32(n[:]))
-		if _, err := io.ReadFull(c, b); err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	s := start(t, kdc.Options{Directory: directory(t)})
-	c := dial(s)
-	for range 2 { // one connection carries several requests
-		send(c, asReq(t, 1, "exadmin", nil))
-		if e := krbError(t, read(c)); e.ErrorCode != 25 {
-			t.Errorf("error %d", e.ErrorCode)
-		}
-	}
-	c = dial(s)
-	if _, err := c.Write([]byte{0x80, 0, 0, 1}); err != nil {
-		t.Fatal(err)
-	}
-	if e := krbError(t, read(c)); e.ErrorCode != 61 || read(c) != nil {
-		t.Errorf("too long a request: error %d", e.ErrorCode)
-	}
-	c = dial(s)
-	send(c, []byte("GET / HTTP/1.1\r\n\r\n"))
-	if b := read(c); b != nil {
-		t.Errorf("an answer to nonsense: %x", b)
-	}
-	s.SetFault(kdc.HangsUp)
-	c = dial(s)
-	send(c, asReq(t, 1, "exadmin", nil))
-	if b := read(c); b != nil {
-		t.Errorf("an answer of a KDC that hangs up: %x", b)
-	}
-	// A silent KDC answers nothing until it is closed, and can be closed.
-	silent, err := kdc.Start(kdc.Options{Directory: directory(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	silent.SetFault(kdc.Silent)
-	c = dial(silent)
-	send(c, asReq(t, 1, "exadmin", nil))
-	if err := silent.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if b := read(c); b != nil {
-		t.Errorf("an answer of a silent KDC: %x", b)
-	}
-}
-
-func FuzzAnswer(f *testing.F) {
-	d, err := account.New(account.Options{Domain: "corp.test", NetBIOS: "CORP", Users: []account.User{{SAM: "exadmin", Password: password}}})
-	if err != nil {
-		f.Fatal(err)
-	}
-	k := kdc.New(kdc.Options{Directory: d})
-	f.Add(asReq(f, 1, "exadmin", nil))
-	f.Add(asReq(f, 10, "exadmin@corp.test", func(r *messages.ASReq) {
-		r.PAData = types.PADataSequence{timestamp(f, "wrong", "CORP.TESTexadmin")}
-	}))
-	// A TGS-REQ with a ticket of another key.
-	var ticket messages.Ticket
-	ticket.TktVNO, ticket.Realm, ticket.SName = 5, "CORP.TEST", types.NewPrincipalName(2, "krbtgt/CORP.TEST")
-	ticket.EncPart = types.EncryptedData{EType: 18, Cipher: make([]byte, 64)}
-	cfg := config.New()
-	cfg.LibDefaults.NoAddresses = true
-	r, err := messages.NewTGSReq(types.NewPrincipalName(1, "exadmin"), "CORP.TEST", cfg, ticket, types.EncryptionKey{KeyType: 18, KeyValue: make([]byte, 32)},
-		types.NewPrincipalName(2, "HTTP/exch01.corp.test"), false)
-	if err != nil {
-		f.Fatal(err)
-	}
-	b, err := r.Marshal()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		answer := k.Answer(b)
-		if answer == nil {
-			return
-		}
-		var e messages.KRBError
-		if err := e.Unmarshal(answer); err != nil {
-			t.Errorf("a ticket for somebody who knows no password: %s", hex.EncodeToString(answer))
-		}
-	})
 }

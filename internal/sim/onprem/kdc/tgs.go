@@ -119,9 +119,6 @@ func (k *KDC) derive(r *request, tgt messages.EncTicketPart) (*messages.EncTicke
 		if !has(bitRenewable) || !k.isTGT(r.body.SName) {
 			return nil, fail(codeBadOption, nil)
 		}
-		if tgt.RenewTill.Before(now) {
-			return nil, fail(krb.CodeExpired, nil)
-		}
 		t.Flags, t.RenewTill = tgt.Flags, tgt.RenewTill.UTC()
 		t.EndTime = earlier(t.RenewTill, now.Add(k.o.Lifetime))
 	case r.wants(bitRenewable) && has(bitRenewable):

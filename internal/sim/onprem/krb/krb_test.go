@@ -183,6 +183,20 @@ func TestMutualAuthenticationAndSealing(t *testing.T) {
 			if _, err := c.Unwrap(spoilt); err == nil {
 				t.Error("a changed message was taken")
 			}
+			// The header is not encrypted, but signed: here the length of the filler and the flags.
+			for at, bit := range map[int]byte{2: 4, 3: 1, 5: 1} {
+				changed := p.seal(t, []byte("changed"), 5, 28)
+				changed[at] ^= bit
+				if got, err := c.Unwrap(changed); err == nil {
+					t.Errorf("byte %d of the header was changed: %q", at, got)
+				}
+			}
+			// Who was given a sub-session key must say that it is used (RFC 4121, section 4.2.2).
+			silent := *p
+			silent.subkey = false
+			if _, err := c.Unwrap(silent.seal(t, []byte("silent"), 5, 28)); err == nil {
+				t.Error("a token that does not name the acceptor's key was taken")
+			}
 			// How far a token is rotated is the sender's business.
 			if got, err := c.Unwrap(p.seal(t, []byte("not rotated"), 5, 0)); err != nil || string(got) != "not rotated" {
 				t.Errorf("a token that is not rotated: %q, %v", got, err)
@@ -277,6 +291,7 @@ func TestRefusals(t *testing.T) {
 		{name: "another client", code: krb.CodeBadMatch, change: func(a *types.Authenticator) { a.CName.NameString = []string{"alice"} }},
 		{name: "another realm", code: krb.CodeBadMatch, change: func(a *types.Authenticator) { a.CRealm = "OTHER.TEST" }},
 		{name: "no checksum", code: krb.CodeInappropriate, change: func(a *types.Authenticator) { a.Cksum = types.Checksum{} }},
+		{name: "another checksum", code: krb.CodeInappropriate, change: func(a *types.Authenticator) { a.Cksum.CksumType = 16 }},
 		{name: "short checksum", code: krb.CodeInappropriate, change: func(a *types.Authenticator) { a.Cksum.Checksum = a.Cksum.Checksum[:23] }},
 		{name: "another service", code: krb.CodeNotUs, acceptor: func(o *krb.AcceptorOptions) { o.SPNs = []string{"HTTP/other.corp.test"} }},
 		{name: "a week later", code: krb.CodeExpired, acceptor: func(o *krb.AcceptorOptions) {
@@ -292,10 +307,15 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %v, want code %d", c.name, err, c.code)
 		}
 	}
+	token, _ := w.token(t, all, nil, nil)
+	mutual, both := []byte{0xA2, 7, 3, 5, 0, 0x20}, []byte{0xA2, 7, 3, 5, 0, 0x60}
+	if _, err := w.acceptor(nil).Accept(bytes.Replace(token, mutual, both, 1), nil); code(err) != krb.CodeModified {
+		t.Errorf("user-to-user: %v", err)
+	}
 	if err := w.directory.Change("EXCH01$", func(u *account.User) { u.Password = "new" }); err != nil {
 		t.Fatal(err)
 	}
-	token, _ := w.token(t, all, nil, nil)
+	token, _ = w.token(t, all, nil, nil)
 	if _, err := w.acceptor(nil).Accept(token, nil); code(err) != krb.CodeModified {
 		t.Errorf("a ticket for another key: %v", err)
 	}
