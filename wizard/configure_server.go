@@ -55,6 +55,17 @@ func (s *Session) configureServer(ctx context.Context, listen func(task.Event)) 
 	return out, nil
 }
 
+// unchanged says what Configure leaves as it is.
+func (s *Session) unchanged() string {
+	switch a := s.answersInForce(); {
+	case a.Get(keyLocation) != string(connections.OnPremises):
+		return "Nothing in your tenant is changed."
+	case a.Get(keyGrant) == yes:
+		return "The impersonation right is granted if it is missing."
+	}
+	return "Nothing on the server is changed."
+}
+
 // server is what the verification of c takes besides.
 func (s *Session) server(a Answers, c connections.Connection, password connections.Secret) (*verify.Server, error) {
 	var trusted []string

@@ -266,7 +266,8 @@ func lookupName(ctx context.Context, env *Env, a Answers) (note, resolved string
 func proposeName(a Answers, suffix string, others ...string) string {
 	_, name, _ := strings.Cut(a.Get(keyAccount), "@")
 	for _, key := range others {
-		name = cmp.Or(name, strings.TrimPrefix(a.Get(key), "https://"))
+		value := strings.TrimPrefix(a.Get(key), "https://")
+		name = cmp.Or(name, value[strings.LastIndex(value, "@")+1:])
 	}
 	label, _, _ := strings.Cut(name, ".")
 	if name := label + "-" + suffix; label != "" && connections.ValidName(name) == nil {

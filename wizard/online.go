@@ -213,8 +213,9 @@ func detailsStep(account Field, more ...Field) Step {
 func configurationStep(suffix string, names ...string) Step {
 	return Step{
 		ID: ConfigurationStep, Title: "Configuration",
-		Help: "Configure checks everything that the connection needs, side by side: the certificate, a token for each service, the permissions in it, " +
-			"and one real request to each service. With automatic registration it first carries out the plan; else nothing in your tenant is changed. Finish saves the connection.",
+		Help: "Configure checks everything that the connection needs, side by side: the sign-in, the rights, " +
+			"and one real request to each service. With automatic registration it first carries out the plan; else nothing in your tenant or on your server is changed, " +
+			"but for a right that you said to grant. Finish saves the connection.",
 		Fields: []Field{{
 			Key: keyName, Title: "Name of the connection", Help: "What you will type later: c2conn verify NAME.", Example: "contoso-exchange",
 			Check: checkName, Lookup: lookupName,

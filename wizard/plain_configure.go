@@ -23,7 +23,7 @@ func (p *plain) finish() (*Outcome, string, error) {
 	if n := len(registration.Steps()); p.s.Automatic() {
 		p.say("\nConfigure carries out the plan: %s. Then %d checks are run: %s.", strings.Join(titles[:n], ", "), len(titles)-n, strings.Join(titles[n:], ", "))
 	} else {
-		p.say("\n%d checks will be run: %s. Nothing in your tenant is changed.", len(titles), strings.Join(titles, ", "))
+		p.say("\n%d checks will be run: %s. %s", len(titles), strings.Join(titles, ", "), p.s.unchanged())
 	}
 	if _, err := p.line(st, "Press Enter to configure: "); err != nil {
 		if errors.Is(err, errBack) {

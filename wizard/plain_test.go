@@ -53,7 +53,7 @@ func TestPlainDialogue(t *testing.T) {
 func TestPlainErrorsHelpAndBack(t *testing.T) {
 	t.Parallel()
 	p, out := talk(t, testSession(),
-		"back\n", "3\n", "2\n", "help\n", "1\n", "back\n", "\n", "global\n",
+		"back\n", "3\n", "help\n", "1\n", "back\n", "\n", "global\n",
 		"manual\n",
 		"admin\n", "\n", "admin@contoso.com\n", "object\n", "back\n", "\n", testClientID+"\n",
 		"nowhere.example\n", "\n", "contoso.onmicrosoft.com\n",

@@ -194,7 +194,7 @@ func (m *screen) configurationStatus() string {
 	case m.s.Automatic():
 		return fmt.Sprintf("Configure carries out the plan, then runs %d checks.", len(r.rows)-len(registration.Steps()))
 	}
-	return fmt.Sprintf("Configure runs %d checks. Nothing in your tenant is changed.", len(r.rows))
+	return fmt.Sprintf("Configure runs %d checks. %s", len(r.rows), m.s.unchanged())
 }
 
 // roomBeneath reports whether what is waited for can stand beneath the tasks.

@@ -76,6 +76,7 @@ type cachePrincipal struct {
 	parts []string
 }
 
+// String gives alice@CORP.TEST.
 func (p cachePrincipal) String() string { return strings.Join(p.parts, "/") + "@" + p.realm }
 
 func (p cachePrincipal) equal(o cachePrincipal) bool { return p.String() == o.String() }

@@ -30,7 +30,9 @@ func (l *lane) signIn(r *request, refused *http.Response) (*http.Response, error
 	}
 	known, _, _ := s.state()
 	var t attempt
-	if negotiate && s.allowed(Kerberos) && known != NTLM {
+	// Where NTLM did, Kerberos was tried before it; but another application of the
+	// server may take nothing else.
+	if negotiate && s.allowed(Kerberos) && (known != NTLM || !ntlm) {
 		if res, err := l.kerberos(r, &t); res != nil || err != nil {
 			return res, err
 		}

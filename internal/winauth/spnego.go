@@ -13,13 +13,12 @@ import (
 // the groups of a user has at most 64 KiB.
 const tokenLimit = 128 << 10
 
-// The states of a negotiation (RFC 4178, section 4.2.2).
+// The states of a negotiation (RFC 4178, section 4.2.2), from 0 (accept-completed) to
+// 3 (request-mic), and ours for one that is left out.
 const (
-	negotiationDone       = 0
-	negotiationIncomplete = 1
-	negotiationRejected   = 2
-	negotiationMIC        = 3
-	negotiationUnsaid     = -1
+	negotiationRejected = 2
+	negotiationLast     = 3
+	negotiationUnsaid   = -1
 )
 
 func oidSPNEGO() encodingasn1.ObjectIdentifier {
@@ -100,7 +99,7 @@ func parseNegotiation(b []byte) (negotiation, error) {
 	if !seq.ReadOptionalASN1(&field, &has, tag0) {
 		return n, bad
 	}
-	if has && (!field.ReadASN1Enum(&n.state) || !field.Empty() || n.state < negotiationDone || n.state > negotiationMIC) {
+	if has && (!field.ReadASN1Enum(&n.state) || !field.Empty() || n.state < 0 || n.state > negotiationLast) {
 		return n, bad
 	}
 	if !seq.ReadOptionalASN1(&field, &has, tag1) || has && (!field.ReadASN1ObjectIdentifier(&n.mech) || !field.Empty()) {

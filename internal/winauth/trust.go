@@ -187,12 +187,15 @@ const lookLimit = 15 * time.Second
 
 // Look fetches the certificate of hostport by a TLS handshake and sends nothing
 // else. Whether it is trusted is in the result, not in the error: that is one of
-// dial, or of a handshake that does not come to an end.
+// dial (nil = net.Dialer's), or of a handshake that does not come to an end.
 func (t *Trust) Look(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error), hostport string) (Certificate, error) {
 	host := withPort(hostport)
 	name, _, _ := net.SplitHostPort(host)
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
 	conn, err := dial(ctx, "tcp", host)
 	if err != nil {
 		return Certificate{}, fmt.Errorf("connect to %s: %w", clean(host), err)

@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/go-ldap/ldap/v3"
-	"github.com/go-ldap/ldap/v3/gssapi"
-	krb5gss "github.com/jcmturner/gokrb5/v8/gssapi"
-	"github.com/jcmturner/gokrb5/v8/iana/flags"
+	"github.com/jcmturner/gokrb5/v8/client"
+	"github.com/jcmturner/gokrb5/v8/gssapi"
 	"github.com/jcmturner/gokrb5/v8/iana/keyusage"
 
 	"github.com/c2conn/c2conn/internal/sim/onprem"
@@ -110,34 +110,56 @@ func TestServiceConnectionPoint(t *testing.T) {
 	}
 }
 
-// saslClient is go-ldap's client, which asks for the layer 0 in place of "no layer"
-// (RFC 4752, section 3.1), with the right answer.
-type saslClient struct{ *gssapi.Client }
+// saslClient signs in by SASL GSSAPI (RFC 4752, section 3.1).
+type saslClient struct {
+	t       *testing.T
+	client  *client.Client
+	context *initiator
+}
 
-// NegotiateSaslAuth implements ldap.GSSAPIClient.
-func (c saslClient) NegotiateSaslAuth(input []byte, _ string) ([]byte, error) {
-	var token krb5gss.WrapToken
-	if err := gssapi.UnmarshalWrapToken(&token, input, true); err != nil {
+// InitSecContext implements ldap.GSSAPIClient.
+func (c *saslClient) InitSecContext(target string, _ []byte) ([]byte, bool, error) {
+	if c.context != nil { // the server has answered; it does not sign in to us
+		return nil, false, nil
+	}
+	c.context = initiate(c.t, c.client, target, nil)
+	return c.context.token, true, nil
+}
+
+// InitSecContextWithOptions implements ldap.GSSAPIClient.
+func (c *saslClient) InitSecContextWithOptions(target string, token []byte, _ []int) ([]byte, bool, error) {
+	return c.InitSecContext(target, token)
+}
+
+// NegotiateSaslAuth implements ldap.GSSAPIClient. Windows puts the checksum before the
+// message.
+func (c *saslClient) NegotiateSaslAuth(input []byte, _ string) ([]byte, error) {
+	if len(input) != 16+12+4 {
+		return nil, fmt.Errorf("a token of %d bytes", len(input))
+	}
+	token := gssapi.WrapToken{Flags: input[2], EC: 12, SndSeqNum: binary.BigEndian.Uint64(input[8:]), CheckSum: input[16:28], Payload: input[28:]}
+	if _, err := token.Verify(c.context.key, keyusage.GSSAPI_ACCEPTOR_SEAL); err != nil {
 		return nil, err
 	}
-	if _, err := token.Verify(c.Subkey, keyusage.GSSAPI_ACCEPTOR_SEAL); err != nil {
-		return nil, err
-	}
-	if !bytes.Equal(token.Payload, []byte{1, 0, 0, 0}) {
+	noLayer := []byte{1, 0, 0, 0}
+	if !bytes.Equal(token.Payload, noLayer) {
 		return nil, fmt.Errorf("layers %x are offered", token.Payload)
 	}
-	reply := krb5gss.WrapToken{Flags: 4, EC: 12, SndSeqNum: 1, Payload: []byte{1, 0, 0, 0}}
-	if err := reply.SetCheckSum(c.Subkey, keyusage.GSSAPI_INITIATOR_SEAL); err != nil {
+	reply := gssapi.WrapToken{EC: 12, SndSeqNum: c.context.send, Payload: noLayer}
+	if err := reply.SetCheckSum(c.context.key, keyusage.GSSAPI_INITIATOR_SEAL); err != nil {
 		return nil, err
 	}
 	return reply.Marshal()
 }
 
+// DeleteSecContext implements ldap.GSSAPIClient.
+func (c *saslClient) DeleteSecContext() error { return nil }
+
 func TestKerberosToTheDirectory(t *testing.T) {
 	t.Parallel()
 	w, _ := start(t, onprem.Options{})
 	c := ldaps(t, w)
-	if err := c.GSSAPIBindRequestWithAPOptions(saslClient{&gssapi.Client{Client: kerberos(t, w, "exadmin", onprem.AdminPassword)}}, &ldap.GSSAPIBindRequest{ServicePrincipalName: "ldap/dc1.corp.test"}, []int{flags.APOptionMutualRequired}); err != nil {
+	if err := c.GSSAPIBind(&saslClient{t: t, client: kerberos(t, w, "exadmin", onprem.AdminPassword)}, "ldap/dc1.corp.test", ""); err != nil {
 		t.Fatal(err)
 	}
 	who, err := c.WhoAmI(nil)
