@@ -121,7 +121,10 @@ func (c *company) forward(t *testing.T) {
 	names := &dns.Server{PacketConn: socket, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		answer := new(dns.Msg).SetReply(q)
 		name := strings.ToLower(q.Question[0].Name)
+		port, service := map[string]uint16{"_kerberos._tcp.corp.test.": 88, "_ldap._tcp.dc._msdcs.corp.test.": 389}[name]
 		switch address, known := addresses[name]; {
+		case service:
+			answer.Answer = []dns.RR{&dns.SRV{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeSRV, Class: dns.ClassINET, Ttl: 60}, Weight: 100, Port: port, Target: "dc1.corp.test."}}
 		case !known:
 			answer.Rcode = dns.RcodeNameError
 		case q.Question[0].Qtype == dns.TypeA:
@@ -140,6 +143,9 @@ func (c *company) forward(t *testing.T) {
 // inside runs a program that asks the company's DNS server for names.
 func (c *company) inside(t *testing.T, program string, args ...string) result {
 	t.Helper()
+	if own := filepath.Join(suite.bin, program); exists(own) {
+		program = own
+	}
 	script := `mount --bind "$0" /etc/resolv.conf && exec "$@"`
 	return c.run(t, "unshare", append([]string{"--mount", "--propagation", "private", "--", "sh", "-c", script, filepath.Join(c.dir(), "resolv.conf"), program}, args...)...)
 }

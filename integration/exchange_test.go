@@ -128,4 +128,41 @@ func TestExchange(t *testing.T) {
 		run := append(curl, "--cacert", c.world["SIM_CA_FILE"], c.world["SIM_EWS_URL"])
 		want(t, c.inside(t, "curl", append([]string{"--negotiate", "--user", ":"}, run...)...), 22, "401")
 	})
+
+	check(t, "c2conn, knowing nothing of the simulation: finds the server, gets the right, and signs in with kinit's tickets, too", func(t *testing.T) {
+		c := newCompany(t)
+		c.knows(t, c.world["SIM_CA_FILE"])
+		want(t, c.inside(t, "c2conn", c.connect("it", "--autodiscover", "--grant-impersonation")...), 0, "https://exch01.corp.test/EWS/Exchange.asmx")
+		want(t, c.inside(t, "c2conn", "verify", "it", "--output", "json"), 0, `"verified": true`)
+		password := filepath.Join(c.dir(), "password")
+		write(t, password, c.password(t, "ADMIN")+"\n", 0o600)
+		want(t, c.inside(t, "sh", "-c", `kinit exadmin@CORP.TEST <"$0"`, password), 0)
+		want(t, c.inside(t, "c2conn", "new", "exchange", "--on-premises", "--server", "exch01.corp.test", "--admin-upn", c.world["SIM_ADMIN_UPN"], "--kerberos", "--name", "tickets"), 0)
+		want(t, c.inside(t, "c2conn", "verify", "tickets", "--output", "json"), 0, `"verified": true`)
+		if n := c.close(t); n.Failed != 0 || n.SignIns["NTLM"]+n.SignIns["Basic"] != 0 {
+			t.Errorf("not all by Kerberos: %+v", n)
+		}
+	})
+}
+
+// knows makes c2conn look for everything where it would look in a real network: it
+// trusts these authorities, and has no variable that leads to the simulation.
+func (c *company) knows(t *testing.T, authorities ...string) {
+	t.Helper()
+	var all strings.Builder
+	for _, a := range authorities {
+		all.WriteString(read(t, a))
+	}
+	c.world["SSL_CERT_FILE"] = filepath.Join(c.dir(), "authorities.pem")
+	write(t, c.world["SSL_CERT_FILE"], all.String(), 0o644)
+	c.world["C2CONN_IDENTITY_FILE"] = filepath.Join(c.dir(), "identity.txt")
+	delete(c.world, "C2CONN_DNS")
+	delete(c.world, "C2CONN_CONNECT_TO")
+}
+
+// connect are the flags of a new connection with the administrator's password.
+func (c *company) connect(name string, more ...string) []string {
+	return append([]string{
+		"new", "exchange", "--on-premises", "--admin-upn", c.world["SIM_ADMIN_UPN"], "--password-file", c.world["SIM_ADMIN_PASSWORD_FILE"], "--name", name,
+	}, more...)
 }

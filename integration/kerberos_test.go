@@ -13,17 +13,6 @@ import (
 	"github.com/c2conn/c2conn/internal/winauth"
 )
 
-// TestDomain signs in to a real domain controller, Samba's, and to servers that
-// nobody here wrote.
-func TestDomain(t *testing.T) {
-	d := newDomain(t)
-	kerberosCases(t, d)
-	directoryCases(t, d)
-	apacheCases(t, d)
-	ntlmCases(t, d)
-	gssapiCases(t, d)
-}
-
 // ahead is the clock of a computer that is fast.
 type ahead time.Duration
 
