@@ -171,9 +171,13 @@ func (d *domain) file(name string) string { return filepath.Join(d.dir(), name) 
 func (d *domain) conf() string            { return d.file("ad/etc/smb.conf") }
 func (d *domain) keytab() string          { return d.file("exch01.keytab") }
 
-// private makes a command that has the domain's own /run.
+// private makes a command that has the domain's own /run. It has its own process
+// numbers, too: Samba writes over its environment, so what a run that was itself ended
+// left behind is not found by that, but ends with the process that is.
 func (d *domain) private(program string, args ...string) (string, []string) {
-	return "unshare", append([]string{"--mount", "--propagation", "private", "--", "sh", "-c", `mount --bind "$0" /run && exec "$@"`, d.file("run"), program}, args...)
+	return "unshare", append([]string{
+		"--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "--", "sh", "-c", `mount --bind "$0" /run && exec "$@"`, d.file("run"), program,
+	}, args...)
 }
 
 // await waits until something listens at all the addresses.
