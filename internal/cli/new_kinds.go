@@ -27,19 +27,19 @@ func kindTexts() []kindText {
 	return append([]kindText{
 		{
 			flow: wizard.Exchange, short: "Connect to Exchange Online or to an Exchange Server",
-			long: `Opens the wizard for a connection to Exchange Online or to an Exchange Server of your
-own, or runs without a question when the flags answer everything.
+			long: `Opens the wizard for a connection to Exchange Online or to an Exchange Server of
+your own, or runs without a question when the flags answer everything.
 
 Exchange Online: with --auto an administrator signs in and c2conn registers the
-application, after showing the plan (--dry-run shows it and changes nothing). With
---manual the application is one that you registered in the Entra admin centre (c2conn
-app guide shows how); it proves its identity with a certificate or a client secret, one
-of them is enough.
+application, after showing the plan (--dry-run shows it and changes nothing).
+With --manual the application is one that you registered in the Entra admin
+centre (c2conn app guide shows how); it proves its identity with a certificate
+or a client secret, one of them is enough.
 
-Exchange Server: --on-premises, an administrator's account with a mailbox, and either
---autodiscover or --server. A certificate that no authority vouches for is trusted only
-if you say so (--certificate-sha256), and nothing is changed on the server, unless
---grant-impersonation says that the account may get the role it lacks.` + secretsText,
+Exchange Server: --on-premises, an administrator's account that has a mailbox,
+and --autodiscover or --server. A certificate that no authority vouches for is
+trusted only if you say so (--certificate-sha256). Nothing is changed on the
+server, unless --grant-impersonation lets the account have the role it lacks.` + secretsText,
 			example: `  c2conn new exchange
   c2conn new exchange --auto --name contoso-exchange
   c2conn new exchange --auto --dry-run --output json
@@ -54,7 +54,7 @@ if you say so (--certificate-sha256), and nothing is changed on the server, unle
     --admin-upn admin@corp.example --password-file admin.pass \
     --certificate-sha256 HEX --grant-impersonation --name exch01
   c2conn new exchange --on-premises --autodiscover --kerberos \
-    --admin-upn admin@corp.example --name exch01`,
+    --admin-upn admin@corp.example --name corp-mail`,
 		},
 		{
 			flow: wizard.SharePoint, short: "Connect to SharePoint Online",

@@ -30,9 +30,9 @@ func newVerify(a *app) *cobra.Command {
 		Annotations: map[string]string{reports: "yes"},
 		Use:         "verify [NAME…]", Short: "Check that saved connections really work", GroupID: groupConnect,
 		Long: `Runs every check of the connection against the tenant or the server and keeps the
-result in the profile. Nothing is changed there, unless --grant-impersonation or --fix
-says so. With several connections the exit code is that of the failures when they are
-all of one kind, else 5.
+result in the profile. Nothing is changed there, unless --grant-impersonation or
+--fix says so. With several connections the exit code is that of the failures
+when they are all of one kind, else 5.
 
 --output also offers the forms of a report: junit, markdown, html and prometheus.
 --report writes one to a file, and may be given again. With --expires-within, a
@@ -47,8 +47,8 @@ permissions lack consent, which are superfluous and what each would allow, wheth
 the certificate is registered. After showing the changes it adds what is missing, and
 verifies. It removes nothing.
 
---grant-impersonation is for Exchange Servers on the premises: where the account may not
-act for other mailboxes, it is given the role ApplicationImpersonation, by an assignment
+--grant-impersonation is for Exchange Servers: an account that may not act for
+other mailboxes is given the role ApplicationImpersonation, by an assignment
 whose name begins with "c2conn impersonation".`,
 		Example: `  c2conn verify contoso-exchange
   c2conn verify --all --output json
