@@ -133,6 +133,15 @@ type FullError struct {
 	Err  error
 }
 
+// Full gives err a *FullError around it that names what was written, where err says
+// that the disk or the quota is full; else it is err itself.
+func Full(path string, err error) error {
+	if err == nil || !isFull(err) || errors.As(err, new(*FullError)) {
+		return err
+	}
+	return &FullError{Path: path, Err: err}
+}
+
 // Error says where there is no room.
 func (e *FullError) Error() string {
 	return fmt.Sprintf("no room left to write %s (disk or quota full); what was saved before is unharmed, make room and try again", e.Path)

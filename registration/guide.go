@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/transport"
 )
@@ -178,7 +179,7 @@ func (o GuideOptions) credential(kind connections.Kind) GuideStep {
 		title = "Give it a certificate"
 	}
 	return GuideStep{title, []GuideItem{
-		{Text: "A certificate: make one here. Its private key never leaves c2conn's store; note the thumbprint.", Command: "c2conn cert new --name " + shellWord(o.AppName) + " --out c2conn.cer"},
+		{Text: "A certificate: make one here. Its private key never leaves c2conn's store; note the thumbprint.", Command: "c2conn cert new --name " + advice.ShellWord(o.AppName) + " --out c2conn.cer"},
 		{Text: "Or write out the public part of one that is in the store already:", Command: "c2conn cert export THUMBPRINT --out c2conn.cer"},
 		{Text: "Upload it: Certificates & secrets › Certificates › Upload certificate › c2conn.cer › Add. A tenant may limit how long certificates live; then make a shorter one, for example with --valid 365d.", Link: o.page(cloud.Cloud.AppCredentials)},
 		o.secret(kind),
@@ -200,22 +201,4 @@ next:
 		groups = append(groups, []PermissionDocument{p})
 	}
 	return groups
-}
-
-// shellWord makes s one word of a POSIX shell's command line. Words that need no
-// quotes stay as they are.
-//
-// Source: POSIX.1-2024, Shell Command Language, 2.2.2 Single-Quotes.
-func shellWord(s string) string {
-	plain := s != ""
-	for _, r := range s {
-		if r >= 0x80 || !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@,+", r) {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
 )
 
@@ -57,7 +58,7 @@ func AzScript(kind connections.Kind, shell Shell, o GuideOptions) string {
 	}
 	return strings.NewReplacer(
 		"{name}", o.AppName, "{kind}", string(kind), "{flags}", o.flags(), "{cloud}", where,
-		"{cert}", "c2conn cert new --name "+shellWord(o.AppName)+" --out c2conn.cer",
+		"{cert}", "c2conn cert new --name "+advice.ShellWord(o.AppName)+" --out c2conn.cer",
 		"{graph}", quote(o.Cloud.Graph), "{tenant}", quote(o.TenantID), "{login}", quote(o.Cloud.Login), "{app}", quote(o.ClientID),
 		"{application}", strings.TrimSuffix(asciiJSON(MakeApplication(kind, o)), "\n"), "{filter}", ascii(string(filter)),
 		"{roles}", strings.Join(roles, "\n"), "{next}", quote(next),

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
 )
 
@@ -117,7 +118,7 @@ func (o GuideOptions) newCommand(kind connections.Kind) string {
 		if value == "" {
 			value = otherwise
 		} else {
-			value = shellWord(value)
+			value = advice.ShellWord(value)
 		}
 		if value != "" {
 			words = append(words, flag, value)

@@ -80,7 +80,7 @@ func (w *work) storedIdentity(ctx context.Context) (certs.Identity, error) {
 	case !gone:
 		return certs.Identity{}, err
 	case w.j.Key.Stays && w.wish.Own == nil && w.j.Rotation != nil:
-		return certs.Identity{}, fmt.Errorf("your certificate %s is no longer in the personal store; import it again (c2conn cert import), or take the rotation back (c2conn rotate %s --abandon): %w", t, w.j.Connection, err)
+		return certs.Identity{}, fmt.Errorf("your certificate %s is no longer in the personal store; import it again (c2conn cert import), or take the rotation back (c2conn rotate %s --abandon): %w", t, advice.ShellWord(w.j.Connection), err)
 	case w.j.Key.Stays && w.wish.Own == nil:
 		return certs.Identity{}, fmt.Errorf("your certificate %s is no longer in the personal store; import it again (c2conn cert import), or remove the unfinished registration (c2conn app cleanup): %w", t, err)
 	}

@@ -30,7 +30,7 @@ func (r *Registrar) FinishRotation(ctx context.Context, by Admin, run string, no
 	defer unlock()
 	switch {
 	case j.Rotation.Switched.IsZero():
-		return nil, fmt.Errorf("the rotation of %s broke off before the connections were switched; go on with it: c2conn rotate %s", j.Connection, j.Connection)
+		return nil, fmt.Errorf("the rotation of %s broke off before the connections were switched; go on with it: c2conn rotate %s", j.Connection, advice.ShellWord(j.Connection))
 	case !now && r.o.Clock.Now().Before(j.Rotation.due()):
 		return nil, &advice.RotationPendingError{Connection: j.Connection, Due: j.Rotation.due()}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/entra"
 )
@@ -67,13 +68,13 @@ func Edit(env *Env, c connections.Connection) (*Session, error) {
 type NotEditableError struct{ Name string }
 
 func (e *NotEditableError) Error() string {
-	return fmt.Sprintf("connection %s is not of a kind that the wizard makes; change its file with: c2conn edit %s --editor", e.Name, e.Name)
+	return fmt.Sprintf("connection %s is not of a kind that the wizard makes; change its file with: c2conn edit %s --editor", e.Name, advice.ShellWord(e.Name))
 }
 
 // adapt makes of the flow that creates connections the one that changes this one.
 func (e *edit) adapt(flow *Flow) {
 	flow.Title = strings.Replace(flow.Title, "new ", "edit ", 1) + " " + e.was.Name
-	flow.Verb = "edit " + shellQuote(e.was.Name)
+	flow.Verb = "edit " + advice.ShellWord(e.was.Name)
 	flags := map[string]bool{}
 	for _, f := range EditFlags() {
 		flags[f.Key] = true

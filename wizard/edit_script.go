@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/c2conn/c2conn/internal/advice"
 )
 
 // EditFlags lists the fields that have flags of their own where a connection is edited
@@ -74,7 +76,7 @@ func (s *Session) editCommand() string {
 	a := s.answersInForce()
 	for _, f := range s.changed(a) {
 		if f.bySet {
-			args = append(args, "--set", shellQuote(setKey(f)+"="+a.Get(f.Key)))
+			args = append(args, "--set", advice.ShellWord(setKey(f)+"="+a.Get(f.Key)))
 		} else {
 			args = append(args, commandArgs(f, a, s.Env)...)
 		}
@@ -83,7 +85,7 @@ func (s *Session) editCommand() string {
 		args = append(args, "--set", "if-exists=use")
 	}
 	if len(args) == 2 {
-		return "c2conn verify " + shellQuote(s.edit.was.Name)
+		return "c2conn verify " + advice.ShellWord(s.edit.was.Name)
 	}
 	return strings.Join(args, " ")
 }

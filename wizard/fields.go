@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/certs"
 	"github.com/c2conn/c2conn/internal/entra"
 )
@@ -255,7 +256,7 @@ func lookupName(ctx context.Context, env *Env, a Answers) (note, resolved string
 	case errors.Is(err, connections.ErrNotFound):
 		return "", name, nil
 	case err == nil:
-		return "", "", fmt.Errorf("%w: choose another name, or see what it is with: c2conn show %s", connections.ErrExists, name)
+		return "", "", fmt.Errorf("%w: choose another name, or see what it is with: c2conn show %s", connections.ErrExists, advice.ShellWord(name))
 	}
 	return "", "", err
 }

@@ -10,6 +10,7 @@ import (
 	"charm.land/huh/v2"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/task"
 )
 
@@ -39,7 +40,7 @@ func (m *manage) askDelete(r *manageRow) {
 	case c.Registration.ClientID == "":
 		text = "The profile is marked and deleted when you save."
 	default:
-		text += "; to delete that as well, leave it here and use: c2conn delete " + shellQuote(c.Name) + " --purge-app"
+		text += "; to delete that as well, leave it here and use: c2conn delete " + advice.ShellWord(c.Name) + " --purge-app"
 	}
 	m.ask = &question{title: "Delete " + clean(c.Name) + "?", text: text, yes: "delete", no: "keep", then: func() tea.Cmd {
 		added := r.change != nil && r.change.Added

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/registration"
 )
@@ -277,5 +278,5 @@ func damagedWords(name string, err error) string {
 		}
 		text += ": " + clean(damaged.Err.Error())
 	}
-	return text + "; to mend it: c2conn edit " + shellQuote(clean(name)) + " --editor"
+	return text + "; to mend it: c2conn edit " + advice.ShellWord(clean(name)) + " --editor"
 }

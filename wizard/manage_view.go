@@ -9,6 +9,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
+
+	"github.com/c2conn/c2conn/internal/advice"
 )
 
 const (
@@ -371,7 +373,7 @@ func (m *manage) listBody(room int) (body []string, above, below bool) {
 	}
 	body = append(body, (&screen{w: m.w, th: m.th}).rule(false, ""))
 	if rest := room - len(body); len(lines) > rest {
-		lines = append(lines[:max(rest-1, 0)], m.th.faint.Render("… more in: c2conn show "+shellQuote(r.c.Name)))
+		lines = append(lines[:max(rest-1, 0)], m.th.faint.Render("… more in: c2conn show "+advice.ShellWord(r.c.Name)))
 	}
 	return append(body, indent(lines)...), above, below
 }

@@ -248,7 +248,7 @@ func (p *plain) shorter(st Step, days string) (bool, error) {
 func (p *plain) waitForConsent(out *Outcome) {
 	p.say("\n%s", spoken(consentWords(out)))
 	p.say("The address: %s", p.s.consentLink(out))
-	p.say("When it is given, finish with: c2conn consent %s", clean(out.Connection.Name))
+	p.say("When it is given, finish with: c2conn consent %s", advice.ShellWord(out.Connection.Name))
 }
 
 // abandon asks what becomes of a registration when the user leaves without saving.

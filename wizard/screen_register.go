@@ -212,7 +212,7 @@ func (m *screen) summaryPage(width, room int) page {
 		p.lines = append(p.lines, "")
 		p.lines = append(p.lines, linkLines(m.s.consentLink(r.outcome), width)...)
 		p.lines = append(p.lines, "")
-		p.lines = append(p.lines, wrapText("Finish saves the connection as waiting for consent. When it is given: c2conn consent "+r.outcome.Connection.Name, width, "", "")...)
+		p.lines = append(p.lines, wrapText("Finish saves the connection as waiting for consent. When it is given: c2conn consent "+advice.ShellWord(r.outcome.Connection.Name), width, "", "")...)
 	} else {
 		p.lines = wrapText(r.trouble.What, width, m.th.bad.Render("✗")+" ", "  ")
 		if r.trouble.Why != "" {

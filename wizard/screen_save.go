@@ -27,7 +27,7 @@ func (m *screen) finish() tea.Cmd {
 	m.ask = &question{
 		title: "Save as not verified?",
 		text: "Not every required check has passed. The connection will be marked as not verified everywhere until c2conn verify " +
-			r.outcome.Connection.Name + " succeeds.",
+			advice.ShellWord(r.outcome.Connection.Name) + " succeeds.",
 		yes: "save as not verified", no: "do not save", then: m.saveNow,
 	}
 	if r.outcome.Run != "" {

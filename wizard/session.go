@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -512,22 +511,11 @@ func commandArgs(f Field, a Answers, env *Env) []string {
 	case name == "", f.Input != Secret && v.Text == "":
 		return nil
 	case f.Input == Secret && v.Origin == FromFile:
-		return []string{"--" + name + "-file", shellQuote(v.From)}
+		return []string{"--" + name + "-file", advice.ShellWord(v.From)}
 	case f.Input == Secret && v.Origin == FromStdin:
 		return []string{"--" + name + "-stdin"}
 	case f.Input == Secret:
 		return []string{"--" + name + "-file", "FILE"}
 	}
-	return []string{"--" + name, shellQuote(v.Text)}
-}
-
-// shellQuote makes one word of s for a POSIX shell.
-func shellQuote(s string) string {
-	plain := func(r rune) bool {
-		return r > 0x7f || strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%_+=:,./-", r)
-	}
-	if s != "" && !slices.ContainsFunc([]rune(s), func(r rune) bool { return !plain(r) }) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return []string{"--" + name, advice.ShellWord(v.Text)}
 }

@@ -79,9 +79,11 @@ func adjust(j *judgement, code int, e *entra.Error, f Facts) {
 			j.why = "The proof of identity that the application sends is dated by this clock, and Entra ID accepts only a few minutes of difference."
 		}
 	case 500011:
-		if aboutSharePoint(e, f) {
-			j.row = siteResourceRow
-			j.link = lookup(code)
+		switch {
+		case f.Resource != "":
+			j.row, j.link = otherResourceRow, lookup(code)
+		case aboutSharePoint(e, f):
+			j.row, j.link = siteResourceRow, lookup(code)
 		}
 	case 90002, 700016:
 		if f.Cloud.Name != "" && !f.Cloud.BuiltIn {

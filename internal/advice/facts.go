@@ -32,6 +32,7 @@ type Facts struct {
 	Permission     string        // the role that the failed call needs
 	Carried        bool          // the token of the failed call carries it, or one that contains it
 	Patience       time.Duration // how long the failed call could wait; 0 means half a minute
+	Resource       string        // what the failed call wanted a token for, where it is none of Microsoft 365's own services
 	SecretIsID     bool          // the client secret has the shape of a GUID
 	Now            time.Time     // by this computer's clock; zero where it does not matter
 
@@ -91,6 +92,8 @@ func (f Facts) filler() *strings.Replacer {
 		"{command}", f.command(),
 		"{kind}", or(string(f.Kind), string(connections.Exchange)),
 		"{edit}", f.edit(),
+		"{resource}", or(f.Resource, "the resource"),
+		"{resourcearg}", shellWord(or(f.Resource, "RESOURCE")),
 		"{connectionarg}", shellWord(or(f.Connection, "NAME")),
 	)
 }
@@ -299,10 +302,23 @@ func (f Facts) anew() []string {
 	return []string{"Or leave it to c2conn, as administrator:", "$ c2conn delete " + shellWord(f.Connection), "$ " + Facts{Kind: f.Kind}.command() + " --if-exists use"}
 }
 
-// shellWord quotes s for a POSIX shell and PowerShell alike, as far as both agree.
+// shellWord is ShellWord for a text that may come from a server or a file.
 func shellWord(s string) string {
-	s = transport.CleanText(s, 128) // names are shorter
-	if plainName().MatchString(s) {
+	return ShellWord(transport.CleanText(s, 128)) // names are shorter
+}
+
+// ShellWord makes s one word of a command line that is shown for copying, for a POSIX
+// shell and PowerShell alike as far as both agree. A word that needs no quotes stays as
+// it is.
+//
+// Source: POSIX.1-2024, Shell Command Language, 2.2.2 Single-Quotes; PowerShell,
+// about_Quoting_Rules, single-quoted strings, and about_Splatting.
+func ShellWord(s string) string {
+	plain := s != "" && s[0] != '@' // PowerShell splats
+	for _, r := range s {
+		plain = plain && (r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("._-@/:+=", r))
+	}
+	if plain {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"

@@ -96,6 +96,9 @@ func fromServers(err error, f Facts) (judgement, bool) {
 	if row, ok := ownServerRow(err, f); ok {
 		return judgement{row: row}, true
 	}
+	if open, ok := errors.AsType[*exchangeserver.OpenError](err); ok && !decisive(err) {
+		return judgement{row: openRow(open)}, true
+	}
 	if row, ok := windowsRow(err); ok {
 		return judgement{row: row}, true
 	}
@@ -414,6 +417,48 @@ func findingRow(err error) (row, bool) {
 	return row{}, false
 }
 
+// decisive reports whether one of the ways into remote PowerShell failed for a reason
+// that says more than that none was open.
+func decisive(err error) bool {
+	var (
+		wrong     *winauth.WrongPasswordError
+		locked    *winauth.LockedError
+		untrusted *winauth.UntrustedError
+		changed   *winauth.PinChangedError
+		skew      *winauth.ClockSkewError
+		ticket    *winauth.TicketError
+		denied    *psremoting.DeniedError
+		full      *psremoting.QuotaError
+		moved     *psremoting.RedirectError
+	)
+	for _, target := range []any{&wrong, &locked, &untrusted, &changed, &skew, &ticket, &denied, &full, &moved} {
+		if errors.As(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+func openRow(e *exchangeserver.OpenError) row {
+	r := row{
+		what: "Remote PowerShell of the server cannot be reached.", short: "remote PowerShell cannot be reached",
+		why: "Every way was tried; Details say what came of each. By default Exchange takes Kerberos over http (port 80), with the server's full name.",
+		next: []string{"Let the firewall pass port 80 (TCP) to the server; what goes over it is sealed by Kerberos."}, link: shellLink, class: ClassCheck,
+	}
+	if spn, ok := errors.AsType[*winauth.UnknownSPNError](error(e)); ok {
+		r.why = "Every way was tried; Details say what came of each. Kerberos is what Exchange wants here, and the domain knows no service " + or(spn.SPN, "(service)") + "."
+		r.next = []string{"Use the server's own full name (FQDN), not that of a load balancer.", "Or give the load balancer's name to an alternate service account: " + kerberosLink}
+	}
+	if len(e.Tried) == 1 {
+		r.why = "By an IP address Kerberos cannot be used, and a password alone (Basic) was not taken. " + e.Tried[0].URL + " answered: " + transport.CleanText(e.Tried[0].Err.Error(), 200)
+		r.next = []string{"Use the server's full name (FQDN) instead of its IP address."}
+	}
+	r.next = append(r.next, "Or allow basic authentication for the PowerShell virtual directory, as Exchange administrator:",
+		"PS> Get-PowerShellVirtualDirectory -Server SERVER | Set-PowerShellVirtualDirectory -BasicAuthentication $true",
+		"If it has another address, name it: --powershell-url", "{again}")
+	return r
+}
+
 // shellJudgement is about remote PowerShell.
 func shellJudgement(err error) (judgement, bool) {
 	var (
@@ -423,7 +468,6 @@ func shellJudgement(err error) (judgement, bool) {
 		command *psremoting.NoCommandError
 		refusal *psremoting.CommandError
 		shell   *psremoting.Error
-		open    *exchangeserver.OpenError
 	)
 	r := row{link: shellLink, class: ClassCheck}
 	switch {
@@ -447,16 +491,6 @@ func shellJudgement(err error) (judgement, bool) {
 		r.what, r.short = "A command of Exchange failed.", "a command of Exchange failed"
 		r.why = or(refusal.Command, "It") + " answered: " + or(transport.CleanText(refusal.Message, 300), "(nothing)")
 		r.next = []string{"{again}"}
-	case errors.As(err, &open):
-		r.what, r.short = "Remote PowerShell of the server cannot be reached.", "remote PowerShell cannot be reached"
-		r.why = "Every way was tried; Details say what came of each. By default Exchange takes Kerberos over http (port 80), with the server's full name."
-		r.next = []string{"Let the firewall pass port 80 (TCP) to the server; what goes over it is sealed by Kerberos.",
-			"With an IP address: allow basic authentication for the PowerShell virtual directory, as Exchange administrator:",
-			"PS> Get-PowerShellVirtualDirectory -Server SERVER | Set-PowerShellVirtualDirectory -BasicAuthentication $true", "If it has another address, name it: --powershell-url", "{again}"}
-		var n *transport.Error
-		if errors.As(err, &shell) && shell.Status != 0 && !errors.As(err, &n) {
-			r.why = sentence(shell) + " " + r.why
-		}
 	case errors.As(err, &shell):
 		r.what, r.short = "Remote PowerShell of the server did not answer as it should.", "remote PowerShell failed"
 		r.why = sentence(shell)

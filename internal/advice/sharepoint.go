@@ -347,6 +347,21 @@ func aboutSharePoint(e *entra.Error, f Facts) bool {
 	return suffix != "" && strings.Contains(e.Description, "."+suffix)
 }
 
+// otherResourceRow is AADSTS500011 for what is no service of Microsoft 365: an API of
+// Azure, of another maker or of one's own.
+var otherResourceRow = row{
+	what:  "The tenant {tenant} does not know {resource}, which the token is to be for.",
+	short: "the tenant does not know the resource",
+	why:   "No enterprise application (service principal) of the tenant has that address or id: it is misspelt, it is one of another cloud or tenant, or nobody has added it to this tenant.",
+	next: []string{
+		"Compare it with the Application ID URI of the API (App registrations › the API › Expose an API) or with its documentation: a slash more or less is another one.",
+		"See whether the tenant has it:", "$ az ad sp show --id {resourcearg}",
+		"Where it is missing, an administrator adds it with the API's own client ID (az ad sp create --id CLIENT-ID), or by a subscription to the service that it belongs to.",
+		"Check the cloud: now it is “{cloud}”, and each cloud has its own addresses.",
+		"Then:", "$ c2conn token {connectionarg} --resource {resourcearg}",
+	}, class: ClassAuth,
+}
+
 // siteResourceRow is AADSTS500011 for a host of SharePoint.
 var siteResourceRow = row{
 	what:  "The tenant {tenant} has no SharePoint at the address that the token is for.",

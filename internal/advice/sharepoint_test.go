@@ -158,6 +158,26 @@ func TestWhichServiceIsMissing(t *testing.T) {
 	}
 }
 
+// A token for another resource names that, and speaks of no service of Microsoft 365.
+func TestWhichResourceIsMissing(t *testing.T) {
+	t.Parallel()
+	f := contoso(t)
+	atSites(&f)
+	f.Connection, f.Resource = "The backup", "api://it's mine"
+	e := aadsts(500011)
+	e.Description = "The resource principal named api://it's mine was not found"
+	a := For(e, f)
+	text := nextText(a)
+	if !strings.Contains(a.What, f.Resource) || !strings.Contains(text, `$ c2conn token 'The backup' --resource 'api://it'\''s mine'`) || !strings.Contains(text, `az ad sp show --id 'api://it'\''s mine'`) {
+		t.Errorf("%+v", a)
+	}
+	for _, not := range []string{"Exchange", "SharePoint"} {
+		if strings.Contains(a.What+a.Why+text, not) {
+			t.Errorf("%s is beside the point: %+v", not, a)
+		}
+	}
+}
+
 // What goes into a command cannot end it.
 func TestAddressInACommand(t *testing.T) {
 	t.Parallel()

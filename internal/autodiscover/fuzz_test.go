@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/c2conn/c2conn/internal/autodiscover"
+	"github.com/c2conn/c2conn/internal/transport"
 )
 
 // try runs a search in which one host answers one body, and checks what must hold
@@ -59,30 +60,59 @@ func try(t *testing.T, form, body string) {
 	}
 }
 
-func FuzzPOX(f *testing.F) {
-	for _, s := range []string{
+// clean checks what a parser made of a body.
+func clean(t *testing.T, parse func([]byte) ([]string, error), body []byte) {
+	t.Helper()
+	texts, err := parse(body)
+	some := false
+	for _, s := range texts {
+		if s != transport.CleanText(s, 4<<10) || len(s) > 4<<10 {
+			t.Errorf("not clean: %q", s)
+		}
+		some = some || s != ""
+	}
+	if some == (err != nil) {
+		t.Errorf("%q, %v", texts, err)
+	}
+}
+
+var (
+	poxSeeds = []string{
 		poxSettings(exch(inside) + expr(outside)), poxError("600", "Invalid Request"), poxAnswer(`<Action>redirectAddr</Action><RedirectAddr>bob@contoso.example</RedirectAddr>`),
 		poxAnswer(`<Action>redirectUrl</Action><RedirectUrl>https://mail.contoso.example/autodiscover/autodiscover.xml</RedirectUrl>`),
 		poxSettings(`<Protocol><Type>WEB</Type><Internal><Protocol><Type>EXCH</Type><ASUrl>` + inside + `</ASUrl></Protocol></Internal></Protocol>`), "<!DOCTYPE a>", "<a", "",
-	} {
-		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, body string) { try(t, "xml", body) })
-}
-
-func FuzzSOAP(f *testing.F) {
-	for _, s := range []string{
+	soapSeeds = []string{
 		soapSettings(inside, outside), soapAnswer(`<ErrorCode>ServerBusy</ErrorCode>`), soapUser(`<ErrorCode>RedirectAddress</ErrorCode><RedirectTarget>bob@contoso.example</RedirectTarget>`),
 		soapUser(`<ErrorCode>NoError</ErrorCode><UserSettingErrors><UserSettingError><ErrorCode>SettingIsNotAvailable</ErrorCode><SettingName>ExternalEwsUrl</SettingName></UserSettingError></UserSettingErrors>`),
-	} {
-		f.Add(s)
+		`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault><faultcode>s:Client</faultcode><faultstring>no</faultstring></s:Fault></s:Body></s:Envelope>`,
 	}
-	f.Fuzz(func(t *testing.T, body string) { try(t, "svc", body) })
+	jsonSeeds = []string{jsonAnswer(outside), `{"ErrorCode":"UserNotFound","ErrorMessage":"x"}`, `[]`, `{"Protocol":"EWS","Url":"https://user@evil.example/"}`, `{"protocol":"ews","url":"HTTPS://contoso.example:443/"}`}
+)
+
+func fuzz(f *testing.F, seeds []string, parse func([]byte) ([]string, error)) {
+	for _, s := range seeds {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) { clean(t, parse, body) })
 }
 
-func FuzzJSON(f *testing.F) {
-	for _, s := range []string{jsonAnswer(outside), `{"ErrorCode":"UserNotFound","ErrorMessage":"x"}`, `[]`, `{"Protocol":"EWS","Url":"https://user@evil.example/"}`, `{"protocol":"ews","url":"HTTPS://contoso.example:443/"}`} {
-		f.Add(s)
+func FuzzPOX(f *testing.F)  { fuzz(f, poxSeeds, autodiscover.ParsePOX) }
+func FuzzSOAP(f *testing.F) { fuzz(f, soapSeeds, autodiscover.ParseSOAP) }
+func FuzzJSON(f *testing.F) { fuzz(f, jsonSeeds, autodiscover.ParseJSON) }
+
+// FuzzSearch gives the answer to a whole search. Its goroutines make the coverage vary:
+// run it with -fuzzminimizetime=1x.
+func FuzzSearch(f *testing.F) {
+	for form, seeds := range map[string][]string{"xml": poxSeeds, "svc": soapSeeds, "json": jsonSeeds} {
+		for _, s := range seeds {
+			f.Add(form, s)
+		}
 	}
-	f.Fuzz(func(t *testing.T, body string) { try(t, "json", body) })
+	f.Fuzz(func(t *testing.T, form, body string) {
+		switch form {
+		case "xml", "svc", "json":
+			try(t, form, body)
+		}
+	})
 }

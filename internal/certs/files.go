@@ -168,7 +168,7 @@ func (f *Files) put(e Entry, before error) error {
 			return err
 		}
 	}
-	return atomicfile.Write(f.dir, filepath.Base(e.Path), data, replace)
+	return connections.Full(e.Path, atomicfile.Write(f.dir, filepath.Base(e.Path), data, replace))
 }
 
 // Delete implements Store. The entry goes first: what may be left over after a

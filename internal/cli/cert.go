@@ -376,7 +376,7 @@ private key; it needs a password and never goes to standard output.`,
 					return a.print(printable{value: map[string]string{"thumbprint": thumbprint(entry), "der_base64": base64.StdEncoding.EncodeToString(entry.Certificate.Raw)}})
 				}
 				_, err := a.Out.Write(data)
-				return err
+				return connections.Full("standard output", err)
 			}
 			if err := writeNew(out, data, 0o644); err != nil {
 				return err
@@ -434,7 +434,7 @@ func writeNew(path string, data []byte, mode os.FileMode) error {
 	}
 	_, err = f.Write(data)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
+		return errors.Join(connections.Full(path, err), os.Remove(path))
 	}
 	return nil
 }

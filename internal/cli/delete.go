@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
 )
 
@@ -131,7 +132,7 @@ func (a *app) sayCertificate(ctx context.Context, c connections.Connection) {
 func undeletable(err error, name string) error {
 	var damaged *connections.DamagedError
 	if errors.As(err, &damaged) {
-		return refuse("%v; nothing was deleted. It may refer to secrets that only its text tells; to mend it: c2conn edit %s --editor", err, name)
+		return refuse("%v; nothing was deleted. It may refer to secrets that only its text tells; to mend it: c2conn edit %s --editor", err, advice.ShellWord(name))
 	}
 	return err
 }

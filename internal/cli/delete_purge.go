@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/graph"
 	"github.com/c2conn/c2conn/registration"
@@ -107,7 +108,7 @@ func (o *purgeOptions) group(ctx context.Context, list []connections.Connection)
 			if e.Err != nil {
 				if !o.force {
 					return nil, refuse("nobody can tell whether the damaged profile %s uses the application too; mend it with c2conn edit %s --editor, or give --force. Nothing was deleted",
-						e.Connection.Name, e.Connection.Name)
+						e.Connection.Name, advice.ShellWord(e.Connection.Name))
 				}
 				continue
 			}
@@ -142,6 +143,15 @@ func (g *doomed) names() string {
 		names = append(names, c.Name)
 	}
 	return strings.Join(names, ", ")
+}
+
+// words are the names as they go into a command.
+func (g *doomed) words() string {
+	var names []string
+	for _, c := range g.connections {
+		names = append(names, advice.ShellWord(c.Name))
+	}
+	return strings.Join(names, " ")
 }
 
 func (o *purgeOptions) admin(ctx context.Context, c connections.Connection) (registration.Admin, error) {
@@ -181,7 +191,7 @@ func (o *purgeOptions) purgeOne(ctx context.Context, admin registration.Admin, g
 	case errors.Is(err, registration.ErrDeletedBefore), errors.As(err, &refused) && refused.Status == http.StatusNotFound:
 		o.errorf("The application %s was not in the tenant any more.\n", g.name())
 	case errors.Is(err, registration.ErrNotOurs):
-		return refuse("%v. Nothing was deleted. To delete the application by hand: %s — then c2conn delete %s", err, o.linkTo(g.app, cloud.Cloud.AppOverview), strings.ReplaceAll(g.names(), ", ", " "))
+		return refuse("%v. Nothing was deleted. To delete the application by hand: %s — then c2conn delete %s", err, o.linkTo(g.app, cloud.Cloud.AppOverview), g.words())
 	default:
 		o.errorf("The application %s could not be deleted, so the profile stays: %s. Run the command again when it is mended, or without --purge-app.\n", g.name(), g.names())
 		facts := o.adminFacts(o.signIn, admin)
@@ -200,7 +210,7 @@ func (o *purgeOptions) purgeOne(ctx context.Context, admin registration.Admin, g
 	}
 	for _, c := range g.connections {
 		if err := o.deleteProfile(ctx, c); err != nil {
-			return fmt.Errorf("the application %s is gone, but its profile could not be deleted; do it with c2conn delete %s: %w", g.name(), c.Name, err)
+			return fmt.Errorf("the application %s is gone, but its profile could not be deleted; do it with c2conn delete %s: %w", g.name(), advice.ShellWord(c.Name), err)
 		}
 		doc.Deleted = append(doc.Deleted, c.Name)
 		o.sayCertificate(ctx, c)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/registration"
 	"github.com/c2conn/c2conn/wizard"
 )
@@ -141,7 +142,7 @@ func (o *editOptions) run(ctx context.Context) error {
 func (o *editOptions) mendable(err error) error {
 	var damaged *connections.DamagedError
 	if errors.As(err, &damaged) {
-		return refuse("%v; to mend it: c2conn edit %s --editor", err, o.name)
+		return refuse("%v; to mend it: c2conn edit %s --editor", err, advice.ShellWord(o.name))
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/verify"
 )
 
@@ -187,9 +188,9 @@ func (o *editOptions) said(s savedText) error {
 	}
 	switch {
 	case s.report == nil:
-		o.errorf("\nSaved without a verification: %s. To verify it: c2conn verify %s\n", s.conn.Name, s.conn.Name)
+		o.errorf("\nSaved without a verification: %s. To verify it: c2conn verify %s\n", s.conn.Name, advice.ShellWord(s.conn.Name))
 	case s.report.State != connections.StateVerified:
-		o.errorf("\nSaved as not verified: %s. When it is mended: c2conn verify %s\n", s.conn.Name, s.conn.Name)
+		o.errorf("\nSaved as not verified: %s. When it is mended: c2conn verify %s\n", s.conn.Name, advice.ShellWord(s.conn.Name))
 		return &verdict{class: s.report.Class}
 	}
 	return nil
@@ -225,7 +226,7 @@ func (o *editOptions) inEditor(ctx context.Context, name string, text []byte) (e
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	path := filepath.Join(dir, filepath.Base(o.pathOf(name)))
 	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return nil, fmt.Errorf("making a private copy for the editor: %w", err)
+		return nil, fmt.Errorf("making a private copy for the editor: %w", connections.Full(path, err))
 	}
 	cmd := exec.CommandContext(ctx, argv[0], append(argv[1:], path)...) //nolint:gosec // the user's own editor, and no shell
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/certs"
 	"github.com/c2conn/c2conn/internal/handout"
 )
@@ -113,7 +114,7 @@ func (o *envOptions) run(cmd *cobra.Command, a *app, name string) (err error) {
 		}
 		line, err := format.Set(v, rand.Text())
 		if err != nil {
-			return refuse("%s; use c2conn exec %s -- COMMAND instead", err, h.conn.Name)
+			return refuse("%s; use c2conn exec %s -- COMMAND instead", err, advice.ShellWord(h.conn.Name))
 		}
 		text.WriteString(line)
 	}
@@ -146,7 +147,7 @@ func (o *envOptions) credential(cmd *cobra.Command, a *app, h *handedOut) ([]han
 		return []handout.Variable{{Name: handout.CertificatePath, Value: o.written.path}}, nil
 	case c.Secret.Scheme() != connections.SchemeFile:
 		return nil, refuse("the certificate of %s is not in a file of its own, and libraries read it from one. Give it to one command, in a file that is gone afterwards: "+
-			"c2conn exec %s -- COMMAND. Or write a file that stays, with the private key, for you alone: --cert-path FILE", h.conn.Name, h.conn.Name)
+			"c2conn exec %s -- COMMAND. Or write a file that stays, with the private key, for you alone: --cert-path FILE", h.conn.Name, advice.ShellWord(h.conn.Name))
 	}
 	return a.fileAsItLies(cmd.Context(), h)
 }
@@ -174,7 +175,7 @@ func (a *app) fileAsItLies(ctx context.Context, h *handedOut) ([]handout.Variabl
 	var several *certs.SeveralError
 	if _, err := certs.Parse(data.Reveal(), password); errors.As(err, &several) {
 		return nil, refuse("%s holds several certificates, and libraries take the first, not the one of %s. Give that one to a command: c2conn exec %s -- COMMAND. Or write it to a file of its own: --cert-path FILE",
-			clean(c.Secret.Value()), h.conn.Name, h.conn.Name)
+			clean(c.Secret.Value()), h.conn.Name, advice.ShellWord(h.conn.Name))
 	}
 	return list, nil
 }
@@ -198,7 +199,7 @@ func (o *envOptions) takeBack(a *app, h *handedOut, format handout.Format) error
 
 func (a *app) write(text string) error {
 	if _, err := a.Out.Write([]byte(text)); err != nil {
-		return fmt.Errorf("writing the result: %w", err)
+		return fmt.Errorf("writing the result: %w", connections.Full("standard output", err))
 	}
 	return nil
 }

@@ -44,7 +44,10 @@ func (a *app) writePrivate(name string, secret connections.Secret, force bool) (
 	if errors.Is(err, fs.ErrExist) {
 		return nil, refuse("%s is there already and was left as it is; give --force to replace it, or another name", clean(path))
 	}
-	return f, err
+	if err = connections.Full(path, err); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // undo makes it as it was before.
@@ -73,12 +76,19 @@ func notAFile(mode fs.FileMode) string {
 }
 
 // toGitHub appends to the file from which GitHub Actions takes the variables of the
-// steps that follow.
+// steps that follow. Half of a text is taken away again: the lines behind it would be
+// read as part of a value.
 func (a *app) toGitHub(text string) error {
-	f, err := os.OpenFile(a.Getenv("GITHUB_ENV"), os.O_APPEND|os.O_WRONLY, 0)
+	path := a.Getenv("GITHUB_ENV")
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
+	before, err := f.Stat()
+	if err == nil {
+		if _, err = f.WriteString(text); err != nil && before.Mode().IsRegular() {
+			err = errors.Join(err, f.Truncate(before.Size()))
+		}
+	}
+	return connections.Full(path, errors.Join(err, f.Close()))
 }

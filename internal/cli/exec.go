@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -113,6 +114,11 @@ func (o *execOptions) run(ctx context.Context, a *app, name string, command []st
 	if a.Environ != nil {
 		environ = a.Environ()
 	}
+	for _, t := range tokens {
+		if slices.ContainsFunc(environ, func(e string) bool { return strings.HasPrefix(e, t.Name+"=") && len(e) > len(t.Name)+1 }) {
+			a.errorf("%s is set here already; the command gets the new token in it instead.\n", t.Name)
+		}
+	}
 	vars := append(append(h.variables(), credential...), tokens...)
 	code, err := handout.Command{Args: command, Env: handout.Environ(environ, vars), In: a.In, Out: a.Out, Err: a.Err, Started: stop}.Run()
 	switch {
@@ -152,7 +158,11 @@ func (o *execOptions) tokenVariables(ctx context.Context, a *app, h *handedOut) 
 	var list []handout.Variable
 	for _, t := range o.tokens {
 		variable, resource, ok := strings.Cut(t, "=")
-		if !ok || !variableName(variable) || resource == "" {
+		taken := handout.Reserved(variable) || slices.ContainsFunc(list, func(v handout.Variable) bool { return v.Name == variable })
+		switch {
+		case ok && resource != "" && taken:
+			return nil, &usageError{err: fmt.Errorf("--token %s: that variable is given twice, or it is one of the credential that the command gets anyhow; choose another name", clean(variable)), command: "c2conn exec"}
+		case !ok || !variableName(variable) || resource == "":
 			return nil, &usageError{err: fmt.Errorf("--token %q is not VARIABLE=RESOURCE, such as GRAPH_TOKEN=graph", clean(t)), command: "c2conn exec"}
 		}
 		scope, err := h.scope(resource)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/wizard"
 )
@@ -91,6 +92,8 @@ func (a *app) exit(ctx context.Context, root *cobra.Command, err error) int {
 	switch {
 	case errors.As(err, &refused):
 		return a.exitPlain(refused.text, "It was not done.")
+	case errors.As(err, new(*connections.FullError)):
+		return a.exitPlain(err.Error(), "There is no room to write.", "Make room on the disk (or raise the quota), and run the command again.")
 	case errors.As(err, &file) && advice.ClassOf(err) == advice.ClassOther:
 		return a.exitPlain(err.Error(), "The file or folder cannot be used.", "Check the path and its access rights.")
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -51,9 +50,7 @@ func (a *app) sayEnding(list []*connections.Connection, within time.Duration) {
 	p := period(within)
 	name := "NAME"
 	if len(soon) == 1 {
-		if name = soon[0].Name; strings.Contains(name, " ") {
-			name = strconv.Quote(name) // a name has no character that needs more
-		}
+		name = advice.ShellWord(soon[0].Name)
 	}
 	a.errorf("\n! %s within %s, or has expired: %s. Renew it: c2conn rotate %s\n", plural(len(soon), "credential ends", "credentials end"), &p, someNames(soon), name)
 }

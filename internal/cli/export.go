@@ -309,7 +309,7 @@ func (o *exportOptions) write(b bundle.Bundle, failed []move.Failure, data []byt
 	}
 	if o.to == "" {
 		if _, err := o.Out.Write(data); err != nil {
-			return fmt.Errorf("writing the bundle: %w", err)
+			return fmt.Errorf("writing the bundle: %w", connections.Full("standard output", err))
 		}
 		o.errorf("Exported %s.\n", plural(len(names), "connection", "connections"))
 	} else {

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/entra"
 	"github.com/c2conn/c2conn/internal/handout"
@@ -25,7 +26,7 @@ func (a *app) handOut(ctx context.Context, name string) (*handedOut, error) {
 		return nil, err
 	}
 	if c.Location != connections.Online {
-		return nil, refuse("%s is %s: only online connections sign in to Microsoft Entra ID, so there is nothing to hand out; its account is %s (c2conn show %s)", c.Name, c.Location, clean(c.Account), c.Name)
+		return nil, refuse("%s is %s: only online connections sign in to Microsoft Entra ID, so there is nothing to hand out; its account is %s (c2conn show %s)", c.Name, c.Location, clean(c.Account), advice.ShellWord(c.Name))
 	}
 	clouds, err := a.cloudSet()
 	if err != nil {

@@ -171,7 +171,7 @@ func (a *app) rotateManaged(env *wizard.Env) func(context.Context, connections.C
 			said = strings.Join(done.Switched, ", ") + " use a new credential"
 		}
 		if !done.Due.IsZero() {
-			said += "; the old one is to be removed from " + done.Due.Local().Format("2006-01-02 15:04") + ": c2conn rotate --finish " + c.Name
+			said += "; the old one is to be removed from " + done.Due.Local().Format("2006-01-02 15:04") + ": c2conn rotate --finish " + advice.ShellWord(c.Name)
 		}
 		return said + ".", nil
 	}

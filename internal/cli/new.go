@@ -262,7 +262,7 @@ func (o *newOptions) finish(s *wizard.Session, out *wizard.Outcome, saved bool) 
 			if out.Run != "" {
 				state = "Registered and saved, not verified"
 			}
-			o.errorf("\n%s: %s. When it is mended: c2conn verify %s\n", state, out.Connection.Name, out.Connection.Name)
+			o.errorf("\n%s: %s. When it is mended: c2conn verify %s\n", state, out.Connection.Name, advice.ShellWord(out.Connection.Name))
 		} else {
 			o.errorf("\nNothing was saved, because a required check failed. Mend it and run the command again, or save it as it is with --save-unverified.\n")
 		}

@@ -72,7 +72,7 @@ func (a *app) print(p printable) error {
 		return err
 	}
 	if _, err := a.Out.Write(text); err != nil {
-		return fmt.Errorf("writing the result: %w", err)
+		return fmt.Errorf("writing the result: %w", connections.Full("standard output", err))
 	}
 	return nil
 }

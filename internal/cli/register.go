@@ -313,5 +313,5 @@ func (a *app) waitingForConsent(c connections.Connection, missing []registration
 		roles = append(roles, p.Marked())
 	}
 	a.errorf("\nRegistered and saved as %s, waiting for admin consent to: %s.\n", c.Name, strings.Join(roles, ", "))
-	a.errorf("A Global Administrator or Privileged Role Administrator has to open this link (it holds no secret) and accept:\n\n    %s\n\nThen: c2conn consent %s\n", a.consentLink(c), c.Name)
+	a.errorf("A Global Administrator or Privileged Role Administrator has to open this link (it holds no secret) and accept:\n\n    %s\n\nThen: c2conn consent %s\n", a.consentLink(c), advice.ShellWord(c.Name))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/certs"
 	"github.com/c2conn/c2conn/registration"
 	"github.com/c2conn/c2conn/wizard"
@@ -62,7 +63,13 @@ take an administrator.`,
 			if err := o.misused(cmd, args); err != nil {
 				return &usageError{err: err, command: cmd.CommandPath()}
 			}
-			o.signIn.command = func() string { return strings.Join(append([]string{"rotate"}, args...), " ") }
+			o.signIn.command = func() string {
+				words := []string{"rotate"}
+				for _, name := range args {
+					words = append(words, advice.ShellWord(name))
+				}
+				return strings.Join(words, " ")
+			}
 			switch {
 			case o.finish, o.abandon:
 				return o.end(cmd.Context(), args)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/entra"
+	"github.com/c2conn/c2conn/internal/verify"
 )
 
 // defaultScope asks for all application permissions that were granted.
@@ -89,7 +90,11 @@ func (h *handedOut) token(ctx context.Context, a *app, scope string) (entra.Toke
 	}
 	t, err := app.Token(ctx, scope, "")
 	if err != nil {
-		return entra.Token{}, a.about(h, err)
+		facts := verify.FactsOf(h.conn, h.cloud, a.Clock.Now())
+		if resource := strings.TrimSuffix(scope, defaultScope); !h.cloud.Allows(resource) && !h.cloud.SharePointHost(resource) {
+			facts.Resource = resource
+		}
+		return entra.Token{}, &adviceError{err: err, facts: facts}
 	}
 	return t, nil
 }

@@ -72,7 +72,7 @@ func (o *fixOptions) run(ctx context.Context, c connections.Connection, timeout 
 	if err != nil {
 		return fail(err)
 	}
-	o.signIn.command = func() string { return "verify " + c.Name + " --fix" }
+	o.signIn.command = func() string { return "verify " + advice.ShellWord(c.Name) + " --fix" }
 	signingIn, cancel := context.WithTimeout(ctx, signInLimit)
 	admin, err := o.app.signIn(signingIn, o.signIn, map[string]string{"cloud": c.Cloud, "tenant_id": c.Tenant.ID})
 	cancel()

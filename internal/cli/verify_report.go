@@ -96,7 +96,7 @@ func (o *reporting) write(p printable) error {
 			if f.form == report.Prometheus {
 				mode = 0o644
 			}
-			err = atomicfile.Publish(filepath.Dir(f.path), filepath.Base(f.path), text, mode)
+			err = connections.Full(f.path, atomicfile.Publish(filepath.Dir(f.path), filepath.Base(f.path), text, mode))
 		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("writing the %s report: %w", f.form, err))

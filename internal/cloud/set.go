@@ -167,7 +167,7 @@ func (s *Set) Add(ctx context.Context, data []byte, replace bool) (Cloud, error)
 	if err := privatefile.Folder(filepath.Dir(s.dir), s.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Cloud{}, fmt.Errorf("the cloud %q cannot be saved: %w", c.Name, err)
 	}
-	err = atomicfile.Write(s.dir, c.Name+extension, data, replace)
+	err = connections.Full(filepath.Join(s.dir, c.Name+extension), atomicfile.Write(s.dir, c.Name+extension, data, replace))
 	if errors.Is(err, fs.ErrExist) {
 		return Cloud{}, fmt.Errorf("cloud %q: %w; use --replace to put this definition in its place", c.Name, ErrExists)
 	}

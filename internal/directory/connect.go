@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -41,12 +42,15 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 		switch {
 		case err == nil:
 			return l, nil
-		case ctx.Err() != nil:
+		case ctx.Err() != nil && !isLimit(ctx):
 			return nil, ctx.Err()
 		case errors.As(err, &account):
 			return nil, account.error
 		}
 		failed = append(failed, Attempt{Server: w.address(), Method: w.method, Err: err})
+		if ctx.Err() != nil {
+			break // the time of the call is over
+		}
 	}
 	return nil, &UnreachableError{Domain: c.o.Domain, Tried: failed}
 }
@@ -79,7 +83,7 @@ func (c *Client) ways(ctx context.Context) ([]way, []Attempt, error) {
 	}
 	_, records, err := c.o.Resolver.LookupSRV(ctx, "ldap", "tcp", "dc._msdcs."+c.o.Domain)
 	if ctx.Err() != nil {
-		return nil, nil, ctx.Err()
+		return nil, nil, late(ctx, ctx.Err())
 	}
 	// Go gives the good records together with an error about bad ones.
 	if len(records) == 0 {
@@ -100,7 +104,8 @@ func (c *Client) ways(ctx context.Context) ([]way, []Attempt, error) {
 
 // reach connects, secures the connection and signs in.
 func (c *Client) reach(ctx context.Context, w way) (*link, error) {
-	near, cancel := context.WithTimeout(ctx, serverLimit)
+	limit := c.o.Limit / serverShare
+	near, cancel := context.WithTimeoutCause(ctx, limit, &limitError{limit})
 	defer cancel()
 	conn, err := c.o.Dial(near, "tcp", w.address())
 	if err != nil {
@@ -115,7 +120,12 @@ func (c *Client) reach(ctx context.Context, w way) (*link, error) {
 	})
 	err = late(near, err)
 	if err == nil {
-		_, err = l.wire.under(ctx, func() error { return c.signIn(ctx, l, w, state) })
+		// A bind that was sent is waited for although nobody wants it any more: what became
+		// of it decides whether the password may be sent again.
+		signing, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, &limitError{limit})
+		_, err = l.wire.under(signing, func() error { return c.signIn(ctx, l, w, state) })
+		err = late(signing, err)
+		stop()
 	}
 	if err != nil {
 		_ = conn.Close()
@@ -127,10 +137,23 @@ func (c *Client) reach(ctx context.Context, w way) (*link, error) {
 	return l, nil
 }
 
-// late says in words that the server took too long.
+// limitError is the end of a time that this package set.
+type limitError struct{ after time.Duration }
+
+func (e *limitError) Error() string { return "no answer within " + e.after.String() }
+
+// Is makes it a context.DeadlineExceeded.
+func (e *limitError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+func isLimit(ctx context.Context) bool {
+	var e *limitError
+	return errors.As(context.Cause(ctx), &e)
+}
+
+// late says in words that the time was over.
 func late(ctx context.Context, err error) error {
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("no answer within %v", serverLimit)
+	if err != nil && isLimit(ctx) {
+		return context.Cause(ctx)
 	}
 	return err
 }

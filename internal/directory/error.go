@@ -123,6 +123,20 @@ func wrap(op, server string, err error) error {
 	return e
 }
 
+// answered reports whether an error is the server's answer; after any other one the
+// connection is good for nothing more.
+func answered(err error) bool {
+	var ours *Error
+	var l *ldap.Error
+	switch {
+	case errors.As(err, &ours):
+		return ours.Code != 0
+	case errors.As(err, &l):
+		return l.ResultCode < ldap.ErrorNetwork
+	}
+	return false
+}
+
 // diagnostic is the text that the server sent along.
 func diagnostic(l *ldap.Error) string {
 	if l.Err == nil {

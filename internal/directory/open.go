@@ -16,7 +16,7 @@ import (
 
 const (
 	callLimit   = 60 * time.Second // of one call, connecting and signing in included
-	serverLimit = 10 * time.Second // for reaching one domain controller
+	serverShare = 6                // of that, the part for reaching one domain controller in one way: a sixth
 	serversMax  = 10               // domain controllers that are tried
 )
 
@@ -33,7 +33,7 @@ type Options struct {
 	Resolver *net.Resolver // nil = net.DefaultResolver
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	Clock    transport.Clock
-	Limit    time.Duration // of one call; 0 = a minute
+	Limit    time.Duration // of one call; 0 = a minute. One domain controller gets a sixth of it to be reached in one way.
 }
 
 // Client is a connection to one domain. Its methods may be called by several
@@ -72,7 +72,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		o.Resolver = net.DefaultResolver
 	}
 	if o.Dial == nil {
-		o.Dial = (&net.Dialer{Timeout: serverLimit}).DialContext
+		o.Dial = (&net.Dialer{}).DialContext
 	}
 	if o.Clock == nil {
 		o.Clock = transport.SystemClock()
@@ -125,12 +125,12 @@ func (c *Client) drop(politely bool) {
 
 // do runs f on the connection, within the limit of a call.
 func (c *Client) do(ctx context.Context, op string, f func(*ldap.Conn) error) error {
-	ctx, cancel := context.WithTimeout(ctx, c.o.Limit)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Limit, &limitError{c.o.Limit})
 	defer cancel()
 	select {
 	case c.turn <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return late(ctx, ctx.Err())
 	}
 	defer func() { <-c.turn }()
 	for {
@@ -148,18 +148,22 @@ func (c *Client) do(ctx context.Context, op string, f func(*ldap.Conn) error) er
 		l := c.link
 		l.wire.allow()
 		whole, err := l.wire.under(ctx, func() error { return f(l.ldap) })
-		if !whole || l.wire.left.Load() <= 0 {
+		tooMuch := l.wire.left.Load() <= 0
+		broken := !whole || tooMuch || err != nil && !answered(err)
+		if broken {
 			c.drop(false)
 		}
 		switch {
 		case err == nil:
 			return nil
+		case isLimit(ctx):
+			return &Error{Op: op, Server: l.server, Err: context.Cause(ctx)}
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case l.wire.left.Load() <= 0:
+		case tooMuch:
 			return &Error{Op: op, Server: l.server, Err: errTooMuch}
-		case used && l.ldap.IsClosing():
-			continue // the server closed it while nobody asked anything
+		case broken && used:
+			continue // the server ended it while nobody asked anything
 		}
 		var ours *Error
 		if errors.As(err, &ours) {

@@ -41,7 +41,7 @@ func TestAutodiscoverEndpointsBySite(t *testing.T) {
 		want    []string
 		tiers   []int
 	}{
-		{"the smallest subnet counts", []ldapd.Subnet{subnet("127.0.0.0/8", "Far"), subnet("127.0.0.0/24", "Here"), subnet("10.0.0.0/8", "Far"), subnet("fd00::/8", "Far")},
+		{"the smallest subnet counts", []ldapd.Subnet{subnet("127.0.0.0/24", "Here"), subnet("127.0.0.0/8", "Far"), subnet("10.0.0.0/8", "Far"), subnet("fd00::/8", "Far")},
 			"Here", []string{"here", "any", "far"}, []int{1, 2, 3}},
 		{"no subnet", []ldapd.Subnet{subnet("10.0.0.0/8", "Here")}, "", []string{"far", "any", "here"}, []int{2, 2, 2}},
 		{"no subnets at all", nil, "", []string{"far", "any", "here"}, []int{2, 2, 2}},
@@ -105,6 +105,8 @@ func TestAutodiscoverPointers(t *testing.T) {
 			own.URL, nil, "", false},
 		{"for all, needed", []ldapd.Endpoint{pointer("P", "LDAP://dc.partner.test")}, []ldapd.Endpoint{there},
 			there.URL, []string{"LDAP://dc.partner.test"}, "", true},
+		{"for another mail domain, and nothing else", []ldapd.Endpoint{pointer("P", "LDAP://dc.partner.test", "Domain=fabrikam.example")}, []ldapd.Endpoint{there},
+			"", nil, "", false},
 		{"to itself", []ldapd.Endpoint{own, pointer("P", "LDAP://CN=Configuration,DC=corp,DC=test", "Domain=contoso.example")}, nil,
 			own.URL, []string{"LDAP://CN=Configuration,DC=corp,DC=test"}, "", false},
 		{"there only pointers", []ldapd.Endpoint{own, pointer("P", "LDAP://dc.partner.test", "Domain=contoso.example")}, []ldapd.Endpoint{pointer("Q", "LDAP://dc1.corp.test", "Domain=contoso.example")},
@@ -125,7 +127,11 @@ func TestAutodiscoverPointers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(got.List) == 0 || got.List[0].URL != tt.want {
+			first := ""
+			if len(got.List) > 0 {
+				first = got.List[0].URL
+			}
+			if first != tt.want {
 				t.Errorf("got %+v, want %s", got.List, tt.want)
 			}
 			var tried []string

@@ -172,7 +172,7 @@ func (w *world) resolver() *net.Resolver {
 func (w *world) options() directory.Options {
 	return directory.Options{
 		Domain: "corp.test", Account: account("exadmin@corp.test", password), Trust: w.trust(nil),
-		Resolver: w.resolver(), Dial: w.dial, Clock: clock{},
+		Resolver: w.resolver(), Dial: w.dial, Clock: clock{}, Limit: time.Hour,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/certs"
 	"github.com/c2conn/c2conn/internal/entra"
 	"github.com/c2conn/c2conn/internal/task"
@@ -168,21 +169,21 @@ func (e *examination) expiry(c connections.Connection) task.Result {
 	why := "Without a valid credential nothing that uses the connection can sign in."
 	switch {
 	case left <= 0:
-		return said(task.Fail, "expired on "+end.UTC().Format(time.DateOnly), why, "$ c2conn rotate "+c.Name)
+		return said(task.Fail, "expired on "+end.UTC().Format(time.DateOnly), why, "$ c2conn rotate "+advice.ShellWord(c.Name))
 	case left < expirySoon:
-		return said(task.Warn, fmt.Sprintf("%d days left", int(left/day)), why, "$ c2conn rotate "+c.Name)
+		return said(task.Warn, fmt.Sprintf("%d days left", int(left/day)), why, "$ c2conn rotate "+advice.ShellWord(c.Name))
 	}
 	return pass("%d days left", int(left/day))
 }
 
 func (e *examination) verified(c connections.Connection) task.Result {
 	v := c.Verification
-	next := "$ c2conn verify " + c.Name
+	next := "$ c2conn verify " + advice.ShellWord(c.Name)
 	switch {
 	case v.State == connections.StateFailed:
 		return said(task.Warn, "failed on "+v.At.UTC().Format(time.DateOnly), "A check failed when the connection was verified last.", next)
 	case v.State == connections.StateWaiting:
-		return said(task.Warn, "waits for admin consent", "An administrator has not consented to the permissions yet.", "$ c2conn consent "+c.Name)
+		return said(task.Warn, "waits for admin consent", "An administrator has not consented to the permissions yet.", "$ c2conn consent "+advice.ShellWord(c.Name))
 	case v.State != connections.StateVerified:
 		return said(task.Warn, "not verified", "Whether the connection works is not known.", next)
 	case e.Clock.Now().Sub(v.At) > longAgo:

@@ -1,6 +1,9 @@
 package handout
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Variable is a variable of the environment.
 type Variable struct {
@@ -27,6 +30,13 @@ const (
 func competing() []string {
 	return []string{ClientSecret, CertificatePath, CertificatePassword, AuthorityHost,
 		"AZURE_USERNAME", "AZURE_PASSWORD", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN"}
+}
+
+// Reserved tells whether a variable is one that says how to sign in, to Azure's libraries
+// or to c2conn, or that c2conn sets itself: nothing else may be put into it.
+func Reserved(name string) bool {
+	name = envName(name)
+	return name == ClientID || name == TenantID || slices.Contains(competing(), name) || strings.HasPrefix(name, "C2CONN_")
 }
 
 // Competing are the variables that vars do not set and that would be used instead of

@@ -115,16 +115,16 @@ func FuzzFragments(f *testing.F) {
 	})
 }
 
-// clear is a Sealer that seals nothing.
-type clear struct{}
+// open is a Sealer that seals nothing.
+type open struct{}
 
-func (clear) Token() []byte                                  { return nil }
-func (clear) Accept([]byte) error                            { return nil }
-func (clear) Wrap(b []byte) (header, data []byte, err error) { return []byte("head"), b, nil }
-func (clear) Unwrap(header, data []byte) ([]byte, error)     { return data, nil }
+func (open) Token() []byte                                  { return nil }
+func (open) Accept([]byte) error                            { return nil }
+func (open) Wrap(b []byte) (header, data []byte, err error) { return []byte("head"), b, nil }
+func (open) Unwrap(header, data []byte) ([]byte, error)     { return data, nil }
 
 func FuzzMultipart(f *testing.F) {
-	body, kind, err := seal(clear{}, SchemeKerberos, []byte("<a/>"))
+	body, kind, err := seal(open{}, SchemeKerberos, []byte("<a/>"))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -132,18 +132,18 @@ func FuzzMultipart(f *testing.F) {
 	f.Add(kind, bytes.ReplaceAll(body, []byte("--Enc"), []byte("-- Enc")))
 	f.Add(`multipart/encrypted;protocol="x";boundary=a`, []byte("--a\r\nOriginalContent: Length=1\r\n--a\r\nContent-Type: application/octet-stream\r\n\x00\x00\x00\x00--a--\r\n"))
 	f.Fuzz(func(t *testing.T, kind string, b []byte) {
-		plain, err := unseal(clear{}, kind, b)
+		plain, err := unseal(open{}, kind, b)
 		if err != nil {
 			return
 		}
 		if !sealed(kind) || !bytes.Contains(b, plain) {
 			t.Fatalf("%q of %q", plain, b)
 		}
-		again, kind, err := seal(clear{}, SchemeNegotiate, plain)
+		again, kind, err := seal(open{}, SchemeNegotiate, plain)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := unseal(clear{}, kind, again); err != nil || !bytes.Equal(got, plain) {
+		if got, err := unseal(open{}, kind, again); err != nil || !bytes.Equal(got, plain) {
 			t.Fatalf("%q %v", got, err)
 		}
 	})

@@ -101,7 +101,7 @@ func serveHTTP(t *testing.T, h http.Handler, o Options, remember func(context.Co
 	s.Config.ErrorLog, s.Config.ConnContext = log.New(io.Discard, "", 0), remember
 	s.Start()
 	t.Cleanup(s.Close)
-	o.URL, o.Limit = "http://exch01.corp.test/PowerShell/", time.Minute
+	o.URL, o.Limit, o.CloseLimit = "http://exch01.corp.test/PowerShell/", 5*time.Minute, time.Minute
 	o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address != "exch01.corp.test:80" {
 			return nil, errors.New("no such server: " + address)

@@ -89,7 +89,7 @@ func newServer(t testing.TB, run func(string, [16]byte) []step) *server {
 }
 
 func (s *server) options() psremoting.Options {
-	return psremoting.Options{URL: s.url, HTTP: s.c, Clock: still{}, Limit: 20 * time.Second, CloseLimit: 5 * time.Second}
+	return psremoting.Options{URL: s.url, HTTP: s.c, Clock: still{}, Limit: 5 * time.Minute, CloseLimit: time.Minute}
 }
 
 // still is a clock that does not move and never waits.

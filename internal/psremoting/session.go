@@ -25,7 +25,8 @@ type Options struct {
 	// URL. scheme is SchemeKerberos (a bare Kerberos token is wanted, which is what
 	// Exchange asks for) or SchemeNegotiate (one within SPNEGO).
 	Seal func(ctx context.Context, scheme string) (Sealer, error)
-	// Dial makes connections for an http URL; nil means net.Dialer.
+	// Dial makes connections for an http URL, through a proxy where it knows one; nil
+	// means net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	UserAgent     string

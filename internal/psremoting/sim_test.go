@@ -54,7 +54,7 @@ func exchange(t *testing.T, change func(*psrp.Options)) (*psrp.Server, *httptest
 func as(h *httptest.Server, user string) Options {
 	c := *h.Client()
 	c.Transport = signedIn{c.Transport, user}
-	return Options{URL: h.URL + "/PowerShell/", HTTP: &c, Limit: time.Minute}
+	return Options{URL: h.URL + "/PowerShell/", HTTP: &c, Limit: 5 * time.Minute, CloseLimit: time.Minute}
 }
 
 type signedIn struct {

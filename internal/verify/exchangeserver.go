@@ -158,6 +158,9 @@ func (s *subject) exchangeServer(ctx context.Context, _ need) task.Result {
 	_, version, err := s.serverEWS().GetFolder(ctx, "", "inbox")
 	signedIn, known := s.target.Server.Account.SignIn(hostPort(at))
 	if err != nil {
+		s.exchange.mu.Lock()
+		s.exchange.strange = strange(err)
+		s.exchange.mu.Unlock()
 		return s.fail("", s.explained(err, signedIn))
 	}
 	v := exchangeserver.VersionOf(version.Major, version.Minor, version.MajorBuild)
@@ -181,6 +184,16 @@ func (s *subject) exchangeServer(ctx context.Context, _ need) task.Result {
 	return r
 }
 
+// strange reports whether a server shows a certificate that is not trusted: then it is
+// not asked in other ways either.
+func strange(err error) bool {
+	var (
+		untrusted *winauth.UntrustedError
+		changed   *winauth.PinChangedError
+	)
+	return errors.As(err, &untrusted) || errors.As(err, &changed)
+}
+
 // explained adds to a refusal why Kerberos was not used, where that is known.
 func (s *subject) explained(err error, signedIn winauth.SignIn) error {
 	var e *ews.Error
@@ -201,6 +214,9 @@ const mostMailboxes = 1000
 
 // mailboxes lists the mailboxes by remote PowerShell.
 func (s *subject) mailboxes(ctx context.Context, _ need) task.Result {
+	if s.exchange.isStrange() {
+		return task.Result{Status: task.Skip, Finding: "not run: the server's certificate is not trusted"}
+	}
 	session, err := s.exchange.open()
 	if err != nil {
 		r := s.fail("", err)

@@ -113,7 +113,7 @@ func (r Report) Verification(at time.Time) connections.Verification {
 // verdict adds up results. The connection is verified when nothing failed and
 // nothing was cancelled or left out for want of time. Otherwise the class is, in this order:
 //
-//	3 when Entra ID refused a token,
+//	3 when Entra ID refused a token, or a server on the premises the sign-in,
 //	6 when all failures are policies of the tenant (EWS blocked),
 //	4 when the permissions check says that nobody has consented to anything, or
 //	  when a connection that waits for consent still lacks permissions,
@@ -135,7 +135,7 @@ func verdict(ctx context.Context, results []task.Result, waiting bool) (string, 
 		if waiting && r.ID == idPermissions && errors.As(r.Err, &missing) {
 			consent = true
 		}
-		token := strings.HasPrefix(r.ID, tokenPrefix)
+		token := strings.HasPrefix(r.ID, tokenPrefix) || slices.Contains([]string{idAutodiscover, idServer, idMailboxes}, r.ID)
 		switch {
 		case class == advice.ClassPolicy:
 			policies++

@@ -149,6 +149,7 @@ type exchange struct {
 
 	listed  chan struct{} // closed when mailboxes has ended
 	samples []string
+	strange bool   // its certificate is not trusted
 	own     string // the account's own primary address, where known
 }
 
@@ -199,6 +200,12 @@ func (x *exchange) found(ews string) {
 	if u, err := url.Parse(ews); err == nil {
 		x.host = u.Hostname()
 	}
+}
+
+func (x *exchange) isStrange() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.strange
 }
 
 // others are mailboxes to impersonate: not the account's own.

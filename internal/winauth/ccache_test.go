@@ -9,8 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jcmturner/gokrb5/v8/client"
+	"github.com/jcmturner/gokrb5/v8/config"
 	"github.com/jcmturner/gokrb5/v8/test/testdata"
 
+	"github.com/c2conn/c2conn/internal/sim/onprem/binding"
+	"github.com/c2conn/c2conn/internal/sim/onprem/httpauth"
 	"github.com/c2conn/c2conn/internal/winauth"
 )
 
@@ -72,6 +76,96 @@ func TestExpiredTicket(t *testing.T) {
 	_, err := a.Kerberos(t.Context(), "HTTP/exch01.corp.test", winauth.KerberosOptions{})
 	var ticket *winauth.TicketError
 	if !errors.As(err, &ticket) || ticket.Until.Year() != 2017 || !strings.Contains(err.Error(), "kinit") {
+		t.Errorf("%v", err)
+	}
+}
+
+// cacheOf writes what kinit would: the ticket-granting ticket of exadmin, and
+// tickets for services that it was used for.
+func (w *world) cacheOf(services ...string) []byte {
+	w.t.Helper()
+	c, err := config.NewFromString("[libdefaults]\n default_realm = CORP.TEST\n dns_lookup_kdc = false\n udp_preference_limit = 1\n" +
+		"[realms]\n CORP.TEST = {\n  kdc = " + w.kdc.Addr() + "\n }\n")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	k := client.NewWithPassword("exadmin", "CORP.TEST", password, c, client.DisablePAFXFAST(true))
+	defer k.Destroy()
+	data := func(b []byte, s string) []byte { return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...) }
+	principal := func(b []byte, kind uint32, parts ...string) []byte {
+		b = binary.BigEndian.AppendUint32(b, kind)
+		b = data(binary.BigEndian.AppendUint32(b, uint32(len(parts))), "CORP.TEST")
+		for _, p := range parts {
+			b = data(b, p)
+		}
+		return b
+	}
+	out := principal([]byte{5, 4, 0, 0}, 1, "exadmin")
+	for _, spn := range services {
+		ticket, key, err := k.GetServiceTicket(spn)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		raw, err := ticket.Marshal()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		out = principal(principal(out, 1, "exadmin"), 2, strings.Split(spn, "/")...)
+		out = data(binary.BigEndian.AppendUint16(out, uint16(key.KeyType)), string(key.KeyValue))
+		for range 2 {
+			out = binary.BigEndian.AppendUint32(out, uint32(time.Now().Unix()))
+		}
+		out = binary.BigEndian.AppendUint32(out, uint32(time.Now().Add(9*time.Hour).Unix()))
+		out = append(out, make([]byte, 4+1+4+4+4)...)
+		out = data(data(out, string(raw)), "")
+	}
+	return out
+}
+
+// A cache serves without a password: with its ticket-granting ticket, or, when it
+// holds the service's own ticket, without any KDC.
+func TestSignInWithCache(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.web(false, iis(binding.Require))
+	for _, c := range []struct {
+		tickets []string
+		dialled string
+	}{
+		{[]string{"krbtgt/CORP.TEST"}, "exch01.corp.test:443 dc1.corp.test:88"},
+		{[]string{"krbtgt/CORP.TEST", webSPN}, "exch01.corp.test:443"},
+		{[]string{webSPN}, "exch01.corp.test:443"},
+	} {
+		w.mu.Lock()
+		w.dialled = nil
+		w.mu.Unlock()
+		a := w.accountWith("exadmin@corp.test", "", func(o *winauth.AccountOptions) { o.Cache, o.ReadFile = "/tmp/krb5cc_0", file(w.cacheOf(c.tickets...)) })
+		status, body, err := post(t, w.client(a), ews, "x")
+		if err != nil || status != 200 || body != "exadmin Kerberos x" {
+			t.Errorf("%v: %d %q %v", c.tickets, status, body, err)
+		}
+		if got := strings.Join(w.dialled, " "); got != c.dialled {
+			t.Errorf("%v: dialled %s", c.tickets, got)
+		}
+	}
+}
+
+// What only a password could do is not tried with a cache.
+func TestCacheIsNoPassword(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	site := w.web(false, httpauth.Options{Methods: []httpauth.Method{httpauth.NTLM, httpauth.Basic}})
+	a := w.accountWith("exadmin@corp.test", "", func(o *winauth.AccountOptions) { o.Cache, o.ReadFile = "/tmp/krb5cc_0", file(w.cacheOf(webSPN)) })
+	_, _, err := post(t, w.client(a), ews, "x")
+	var none *winauth.NoMethodError
+	if !errors.As(err, &none) || !none.NoPassword || site.log() != "POST 0" {
+		t.Errorf("%v after %s", err, site.log())
+	}
+	// An unreadable cache is the reason itself.
+	w.web(false, iis(binding.Require))
+	a = w.accountWith("exadmin@corp.test", "", func(o *winauth.AccountOptions) { o.Cache, o.ReadFile = "/tmp/krb5cc_0", file([]byte("x")) })
+	var ticket *winauth.TicketError
+	if _, _, err := post(t, w.client(a), ews, "x"); !errors.As(err, &ticket) {
 		t.Errorf("%v", err)
 	}
 }

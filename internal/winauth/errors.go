@@ -273,8 +273,12 @@ func (e *AddressError) Error() string {
 type TicketRefusedError struct {
 	Server string
 	SPN    string
+	Err    error // what it says besides; may be nil
 }
 
 func (e *TicketRefusedError) Error() string {
-	return clean(e.Server) + " does not take the Kerberos ticket for " + clean(e.SPN)
+	return clean(e.Server) + " does not take the Kerberos ticket for " + clean(e.SPN) + because(e.Err)
 }
+
+// Unwrap returns what the server says.
+func (e *TicketRefusedError) Unwrap() error { return e.Err }

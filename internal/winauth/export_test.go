@@ -3,6 +3,7 @@ package winauth
 import (
 	"net/http"
 
+	"github.com/jcmturner/gokrb5/v8/messages"
 	"github.com/jcmturner/gokrb5/v8/types"
 
 	"github.com/c2conn/c2conn/connections"
@@ -79,4 +80,15 @@ func StartedContext(session []byte, etype int32) *Context {
 	c := ReadyContext(session, etype, 0, 0, false)
 	c.ready, c.session = false, c.key
 	return c
+}
+
+// ReadReply reads what a KDC answers, first as an error, then as a ticket for alice.
+func ReadReply(b []byte) error {
+	a := NewAccount(AccountOptions{Name: "alice@corp.test"})
+	if e := errorOf(b); e != nil {
+		return a.refusal(e, "CORP.TEST", "HTTP/exch01.corp.test")
+	}
+	name := types.PrincipalName{NameType: 1, NameString: []string{"alice"}}
+	_, err := a.opened("CORP.TEST", b, messages.KDCReqBody{Nonce: 1}, nil, name, connections.NewSecret("x"))
+	return err
 }

@@ -132,7 +132,7 @@ func (c *Context) start(t *ticket, o KerberosOptions) error {
 func (c *Context) Token() []byte { return c.token }
 
 // Accept takes the server's answer to Token: it proves that the server is the one
-// the ticket is for. Errors: *ProtocolError, *KerberosError, *ClockSkewError.
+// the ticket is for. Errors: *TicketRefusedError, *ClockSkewError, *ProtocolError.
 func (c *Context) Accept(reply []byte) error {
 	if c.ready {
 		return c.bad(errors.New("a second answer to the sign-in"))
@@ -144,9 +144,9 @@ func (c *Context) Accept(reply []byte) error {
 		case err != nil:
 			return c.bad(err)
 		case n.state == negotiationRejected && len(n.token) == 0:
-			return &KerberosError{Server: c.host(), Name: "SPNEGO reject", Text: "it does not take Kerberos"}
+			return &TicketRefusedError{Server: c.host(), SPN: c.spn}
 		case n.mech != nil && !n.mech.Equal(oidKerberos()) && !n.mech.Equal(oidMSKerberos()):
-			return &KerberosError{Server: c.host(), Name: "SPNEGO", Text: "it wants another mechanism than Kerberos: " + n.mech.String()}
+			return &TicketRefusedError{Server: c.host(), SPN: c.spn, Err: errors.New("it wants another mechanism than Kerberos, " + n.mech.String())}
 		}
 		token = n.token
 	}
@@ -164,7 +164,7 @@ func (c *Context) Accept(reply []byte) error {
 		if e.ErrorCode == errorcode.KRB_AP_ERR_SKEW {
 			return c.account.refusal(e, c.host(), c.spn)
 		}
-		return &KerberosError{Code: e.ErrorCode, Name: codeName(e.ErrorCode), Server: c.host(), Text: clean(e.EText)}
+		return &TicketRefusedError{Server: c.host(), SPN: c.spn, Err: &KerberosError{Code: e.ErrorCode, Name: codeName(e.ErrorCode), Server: c.host(), Text: clean(e.EText)}}
 	case tokenAPRep:
 	default:
 		return c.bad(fmt.Errorf("a token of kind %04x", kind))

@@ -35,6 +35,13 @@ func (l *lane) signIn(r *request, refused *http.Response) (*http.Response, error
 			return res, err
 		}
 	}
+	if !negotiate && s.allowed(Kerberos) && a.HasPassword() && !a.Proven() {
+		// The domain tells a wrong password from a right one that the server refuses for
+		// another reason, and a locked account from both; the server says 401 to all.
+		if err := a.prove(r.Context(), "HTTP/"+s.name); err != nil && final(r.Context(), err) {
+			return nil, err
+		}
+	}
 	if (ntlm || negotiate) && s.allowed(NTLM) && a.HasPassword() {
 		scheme := "NTLM"
 		if !ntlm {

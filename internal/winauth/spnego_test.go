@@ -80,7 +80,7 @@ func FuzzAccept(f *testing.F) {
 
 func TestAcceptSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	var refused *winauth.KerberosError
+	var refused *winauth.TicketRefusedError
 	if err := winauth.StartedContext(make([]byte, 32), 18).Accept(unhex("a1073005a0030a0102")); !errors.As(err, &refused) {
 		t.Errorf("%v", err)
 	}

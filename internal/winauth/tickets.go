@@ -79,6 +79,21 @@ func (a *Account) ticketFor(ctx context.Context, spn string) (*ticket, error) {
 	return t, err
 }
 
+// prove signs in to the domain alone, to learn whether the password is right.
+func (a *Account) prove(ctx context.Context, spn string) error {
+	k := &a.kerberos
+	select {
+	case k.turn <- struct{}{}:
+		defer func() { <-k.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if a.o.Cache != "" {
+		return nil
+	}
+	return a.ensureTGT(ctx, spn)
+}
+
 // fail keeps a failure: whoever asks for the same in a moment need not wait for it again.
 func (k *kerberosState) fail(what string, err error, now time.Time) error {
 	k.failures[what] = failure{err: err, until: now.Add(failureLife)}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -206,6 +207,7 @@ func (w *world) web(plain bool, o httpauth.Options) *web {
 		site.ServeHTTP(rw, r)
 	}))
 	s.Config.ConnContext = httpauth.ConnContext
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes
 	if plain {
 		s.Start()
 		w.at(exchange+":80", s.Listener.Addr().String())

@@ -27,8 +27,7 @@ func pox(t *testing.T, w *onprem.World, url, body string) answer {
 	return ask(t, w, http.MethodPost, url, onprem.Admin, onprem.AdminPassword, map[string]string{"Content-Type": "text/xml; charset=utf-8"}, body)
 }
 
-// trusted is a client that takes every certificate: the names of the server's own one
-// do not include those of Autodiscover.
+// issued has a certificate that names Autodiscover and the load balancer, too.
 func issued(faults ...string) onprem.Options { return onprem.Options{Issued: true, Faults: faults} }
 
 func TestPOX(t *testing.T) {

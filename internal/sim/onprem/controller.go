@@ -110,8 +110,8 @@ func (b bars) Accept() (net.Conn, error) {
 func (w *World) controllerPorts() []string {
 	var list []string
 	for _, host := range []string{DomainController, Domain} {
-		for port, to := range map[int]string{389: w.dc.plain, 3268: w.dc.plain, 636: w.dc.tls, 3269: w.dc.tls, 88: w.dc.kdc.Addr()} {
-			list = append(list, fmt.Sprintf("%s:%d:%s", host, port, to))
+		for _, service := range []struct{ port, to string }{{"88", w.dc.kdc.Addr()}, {"389", w.dc.plain}, {"636", w.dc.tls}, {"3268", w.dc.plain}, {"3269", w.dc.tls}} {
+			list = append(list, host+":"+service.port+":"+service.to)
 		}
 	}
 	return list

@@ -1,6 +1,7 @@
 package onprem
 
 import (
+	"cmp"
 	"mime"
 	"net/http"
 	"strconv"
@@ -28,7 +29,7 @@ func (w *World) ews(r *request) *answer {
 		return newAnswer("ews content type", http.StatusUnsupportedMediaType, "", "")
 	}
 	call, fault := soap.ParseCall(r.body, w.version.schemas)
-	name := "ews " + call.Operation
+	name := "ews " + cmp.Or(call.Operation, "invalid")
 	if fault == nil && w.strikes("ews-busy", 2) {
 		fault = &soap.Fault{Code: "ErrorServerBusy", Values: []soap.Value{{Name: "BackOffMilliseconds", Value: "300"}}}
 	}
@@ -40,7 +41,7 @@ func (w *World) ews(r *request) *answer {
 		body, code, fault = w.ewsCall(r, call)
 	}
 	if fault != nil {
-		return ewsFault("ews "+call.Operation, fault)
+		return ewsFault(name, fault)
 	}
 	a := newAnswer(name, http.StatusOK, xmlType, w.version.number.Envelope(body)).because(code)
 	a.header.Set("X-DiagInfo", ServerName)

@@ -120,7 +120,7 @@ func TestGrantTakesEffectLater(t *testing.T) {
 	if got := who(); got != "NoError" {
 		t.Errorf("after three minutes: %s", got)
 	}
-	if got := w.Counters().Assignments; len(got) != 1 || got[0].Assignee != "exadmin" {
+	if got := w.Counters().Impersonation; len(got) != 1 || got[0].Assignee != "exadmin" {
 		t.Errorf("%+v", got)
 	}
 }

@@ -1,9 +1,13 @@
 package onprem_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/xml"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -64,16 +68,64 @@ type answer struct {
 // empty name.
 func ask(t *testing.T, w *onprem.World, method, url, name, password string, header map[string]string, body string) answer {
 	t.Helper()
-	client := w.Client()
-	defer client.CloseIdleConnections()
+	one := &wire{w: w}
+	defer one.close()
+	client := &http.Client{Transport: one, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if name != "" {
-		client.Transport = ntlmssp.Negotiator{RoundTripper: client.Transport}
+		client.Transport = ntlmssp.Negotiator{RoundTripper: one}
 	}
 	a, err := send(client, method, url, name, password, header, body)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, url, err)
 	}
 	return a
+}
+
+// wire is one connection that all requests go over: signing in by NTLM needs the same
+// one for all its steps, which http.Transport promises to nobody.
+type wire struct {
+	w    *onprem.World
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func (c *wire) close() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+		c.conn = nil
+	}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	if c.conn == nil {
+		port := map[string]string{"https": "443", "http": "80"}[r.URL.Scheme]
+		conn, err := c.w.Dial(r.Context(), "tcp", net.JoinHostPort(r.URL.Hostname(), port))
+		if err != nil {
+			return nil, err
+		}
+		if c.conn = conn; port == "443" {
+			transport, _ := c.w.Client().Transport.(*http.Transport)
+			config := transport.TLSClientConfig.Clone()
+			config.ServerName = r.URL.Hostname()
+			c.conn = tls.Client(conn, config)
+		}
+		c.in = bufio.NewReader(c.conn)
+	}
+	if err := r.Write(c.conn); err != nil {
+		return nil, err
+	}
+	res, err := http.ReadResponse(c.in, r)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	res.Body = io.NopCloser(bytes.NewReader(data))
+	if res.Close {
+		c.close()
+	}
+	return res, err
 }
 
 func send(client *http.Client, method, url, name, password string, header map[string]string, body string) (answer, error) {

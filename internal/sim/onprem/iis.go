@@ -25,6 +25,7 @@ type directory struct {
 // directories are those of the Exchange Server with their defaults: EWS and
 // Autodiscover take Windows authentication, Autodiscover Basic too. The directory
 // PowerShell has no method switched on in IIS, but a module of Exchange takes Kerberos.
+// Unsure: the scheme that this module names; it is Negotiate here, without NTLM in it.
 //
 // Sources: learn.microsoft.com/exchange/clients/default-virtual-directory-settings;
 // the values of Extended Protection that Microsoft's script supports (CSS-Exchange).
@@ -126,6 +127,10 @@ func (w *World) route(out *noting, r *request) {
 		}
 		if !r.secure && !d.plain {
 			r.send(out, w.insecure(r, d))
+			return
+		}
+		if r.path == d.prefix+"/healthcheck.htm" { // of Managed Availability, for load balancers
+			r.send(out, newAnswer("health", http.StatusOK, "text/html", "200 OK<br/>"+strings.ToUpper(ServerName)+"."+strings.ToUpper(Domain)))
 			return
 		}
 		w.enter(out, r, d)

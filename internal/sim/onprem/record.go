@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/c2conn/c2conn/internal/sim/onprem/account"
+	"github.com/c2conn/c2conn/internal/sim/onprem/org"
 )
 
 // Request is one request to a web server of the world, as recorded: no password,
@@ -82,16 +83,16 @@ func (w *World) Accounts() *account.Directory { return w.accounts }
 
 // Counters are figures of what has happened so far.
 type Counters struct {
-	FailedSignIns int                     `json:"failed_sign_ins"`
-	SignIns       map[string]int          `json:"sign_ins"` // successful ones, by protocol
-	BadPasswords  map[string]int          `json:"bad_passwords,omitempty"`
-	Requests      map[string]int          `json:"requests"` // by name
-	Assignments   []ImpersonationInCounts `json:"impersonation"`
+	FailedSignIns int             `json:"failed_sign_ins"`
+	SignIns       map[string]int  `json:"sign_ins"` // successful ones, by protocol
+	BadPasswords  map[string]int  `json:"bad_passwords,omitempty"`
+	Requests      map[string]int  `json:"requests"` // by name
+	Impersonation []Impersonation `json:"impersonation"`
+	OpenShells    int             `json:"open_shells"` // of remote PowerShell, that nobody has deleted
 }
 
-// ImpersonationInCounts is a role assignment of ApplicationImpersonation that Setup
-// did not make.
-type ImpersonationInCounts struct {
+// Impersonation is a role assignment of ApplicationImpersonation that Setup did not make.
+type Impersonation struct {
 	Name       string `json:"name"`
 	Assignee   string `json:"assignee"`
 	Delegating bool   `json:"delegating,omitempty"`
@@ -100,7 +101,7 @@ type ImpersonationInCounts struct {
 
 // Counters counts what has happened so far.
 func (w *World) Counters() Counters {
-	c := Counters{FailedSignIns: w.FailedSignIns(), SignIns: map[string]int{}, BadPasswords: map[string]int{}, Requests: map[string]int{}, Assignments: []ImpersonationInCounts{}}
+	c := Counters{FailedSignIns: w.FailedSignIns(), SignIns: map[string]int{}, BadPasswords: map[string]int{}, Requests: map[string]int{}, Impersonation: []Impersonation{}, OpenShells: len(w.shells.Open())}
 	for _, p := range []account.Protocol{account.Kerberos, account.NTLM, account.LDAP, account.Basic} {
 		c.SignIns[string(p)] = w.SignInsBy(p)
 	}
@@ -113,8 +114,8 @@ func (w *World) Counters() Counters {
 		c.Requests[r.Name]++
 	}
 	for _, a := range w.organisation.Assignments() {
-		if a.Role == "ApplicationImpersonation" && !strings.HasPrefix(a.Name, a.Role+"-"+"Organization") && !strings.HasPrefix(a.Name, a.Role+"-Hygiene") {
-			c.Assignments = append(c.Assignments, ImpersonationInCounts{a.Name, a.Assignee, a.Delegating, a.Scope})
+		if a.Role == org.Impersonation && !a.Created.IsZero() { // Setup's own have no time
+			c.Impersonation = append(c.Impersonation, Impersonation{a.Name, a.Assignee, a.Delegating, a.Scope})
 		}
 	}
 	return c

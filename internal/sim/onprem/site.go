@@ -57,6 +57,7 @@ type connKey struct{}
 
 type debugWriter func(format string, args ...any)
 
+// Write takes a line of the server's.
 func (d debugWriter) Write(line []byte) (int, error) {
 	d("%s", bytes.TrimSpace(line))
 	return len(line), nil
@@ -209,6 +210,7 @@ type noting struct {
 	done bool
 }
 
+// WriteHeader begins the answer.
 func (n *noting) WriteHeader(status int) {
 	if !n.done {
 		n.done = true
@@ -219,6 +221,7 @@ func (n *noting) WriteHeader(status int) {
 	n.ResponseWriter.WriteHeader(status)
 }
 
+// Write is a part of the answer.
 func (n *noting) Write(b []byte) (int, error) {
 	if !n.done {
 		n.WriteHeader(http.StatusOK)

@@ -238,6 +238,27 @@ func TestCatalogue(t *testing.T) {
 	}
 }
 
+func TestSlow(t *testing.T) {
+	t.Parallel()
+	var waited []time.Duration
+	w, err := onprem.Start(onprem.Options{Now: time.Now, Faults: []string{"slow=90s"}, Sleep: func(_ context.Context, d time.Duration) error {
+		waited = append(waited, d) // one request at a time
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := ask(t, w, http.MethodGet, "https://exch01.corp.test/ews/healthcheck.htm", "", "", nil, ""); a.status != http.StatusOK || !strings.Contains(a.body, "EXCH01.CORP.TEST") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(waited, []time.Duration{90 * time.Second}) {
+		t.Errorf("waited %v", waited)
+	}
+}
+
 func TestThousandsOfMailboxes(t *testing.T) {
 	t.Parallel()
 	w, _ := start(t, onprem.Options{Mailboxes: 3000, Faults: []string{"granted"}})

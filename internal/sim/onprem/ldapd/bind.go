@@ -28,13 +28,22 @@ func (x *session) bind(b bindRequest) result {
 	if x.binding == nil {
 		return strongerNeeded()
 	}
-	account, status := x.s.o.SignIn(b.name, b.password)
+	account, status := x.s.o.SignIn(x.signInName(b.name), b.password)
 	x.s.counted(status == StatusOK)
 	if status != StatusOK {
 		return refused(status)
 	}
 	x.account = account
 	return result{}
+}
+
+// signInName gives the sAMAccountName for the distinguished name of an account;
+// every other name stays (MS-ADTS 5.1.1.1.1).
+func (x *session) signInName(given string) string {
+	if sam := x.s.o.Tree.Get(given, "sAMAccountName"); len(sam) > 0 {
+		return sam[0]
+	}
+	return given
 }
 
 func strongerNeeded() result {

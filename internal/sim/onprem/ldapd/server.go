@@ -44,8 +44,8 @@ type Acceptor interface {
 // Options are what New needs.
 type Options struct {
 	Tree *Tree
-	// SignIn checks a simple bind: name is a UPN, DOMAIN\user or a distinguished
-	// name. It returns the account as DOMAIN\user.
+	// SignIn checks a simple bind: name is a UPN, DOMAIN\user or a sAMAccountName. It
+	// returns the account as DOMAIN\user. See Accounts.
 	SignIn func(name, password string) (account string, status Status)
 	// Kerberos starts a sign-in by SASL GSSAPI; nil: not offered. binding is the
 	// channel binding of the TLS connection, "tls-server-end-point:" and the hash
@@ -168,14 +168,16 @@ func (s *Server) drop(c interface{ Close() error }) {
 	delete(s.open, c)
 }
 
-func (s *Server) tlsConfig() *tls.Config {
+// tlsConfig is for one connection; shown gets the certificate that the client saw.
+func (s *Server) tlsConfig(shown **tls.Certificate) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		switch {
-		case s.fault(FaultNoSAN) && s.o.NoSAN != nil:
-			return s.o.NoSAN, nil
-		case s.o.Certificate == nil:
+		*shown = s.o.Certificate
+		if s.fault(FaultNoSAN) && s.o.NoSAN != nil {
+			*shown = s.o.NoSAN
+		}
+		if *shown == nil {
 			return nil, errors.New("ldapd: there is no certificate")
 		}
-		return s.o.Certificate, nil
+		return *shown, nil
 	}}
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"time"
@@ -67,16 +66,13 @@ func (x *session) use(c net.Conn) {
 
 func (x *session) startTLS() error {
 	_ = x.conn.SetDeadline(time.Now().Add(handshakeLimit))
-	c := tls.Server(x.conn, x.s.tlsConfig())
+	var shown *tls.Certificate
+	c := tls.Server(x.conn, x.s.tlsConfig(&shown))
 	if err := c.HandshakeContext(x.s.ctx); err != nil {
 		return err
 	}
 	_ = c.SetDeadline(time.Time{})
 	x.conn = c
-	shown, err := x.s.tlsConfig().GetCertificate(nil)
-	if err != nil {
-		return err
-	}
 	leaf, err := x509.ParseCertificate(shown.Certificate[0])
 	if err != nil {
 		return err
@@ -107,7 +103,7 @@ func (x *session) handle(message []byte) error {
 			x.disconnect("The message is no LDAP message.")
 			return errDone
 		}
-		return x.send(result{code: resultProtocol, text: fmt.Sprintf("00000057: LdapErr: DSID-0C0C0095, comment: Error decoding ldap message, data 0, v4563")}.packet(q.id, op))
+		return x.send(result{code: resultProtocol, text: "00000057: LdapErr: DSID-0C0C0095, comment: Error decoding ldap message, data 0, v4563"}.packet(q.id, op))
 	}
 	op, answered := answerOp(q.op)
 	if answered && x.unknownControl(q.controls) {

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"encoding/xml"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -388,14 +387,3 @@ func (c *client) signal(id, code string) answer {
 }
 
 func (c *client) delete() answer { c.t.Helper(); return c.call(transfer+"/Delete", "", "") }
-
-// readAll is for answers that come by a network.
-func readAll(t *testing.T, r io.ReadCloser) string {
-	t.Helper()
-	defer r.Close()
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}

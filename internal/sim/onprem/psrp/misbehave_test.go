@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -314,4 +315,15 @@ func TestPoolMessages(t *testing.T) {
 			t.Errorf("%s: %s", name, a.text)
 		}
 	}
+}
+
+// readAll is for answers that come by a network.
+func readAll(t *testing.T, r io.ReadCloser) string {
+	t.Helper()
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

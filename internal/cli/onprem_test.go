@@ -1,0 +1,246 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/c2conn/c2conn/internal/sim/onprem"
+)
+
+// network is c2conn in a simulated company network.
+type network struct {
+	*tenant
+	world *onprem.World
+}
+
+const (
+	exchangeAdmin = "exadmin@corp.test"
+	adminPassword = "Ex4dmin!Pass"
+)
+
+func newNetwork(t *testing.T, o onprem.Options) *network {
+	t.Helper()
+	dir := t.TempDir()
+	clock := &quickClock{}
+	o.Now, o.Sleep = clock.Now, clock.Sleep
+	w, err := onprem.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.Close() })
+	x := &tenant{t: t, clock: clock, env: map[string]string{"C2CONN_HOME": filepath.Join(dir, "home"), "C2CONN_IDENTITY_FILE": filepath.Join(dir, "identity")}}
+	for _, pair := range w.Env() {
+		name, value, _ := strings.Cut(pair, "=")
+		x.env[name] = value
+	}
+	n := &network{tenant: x, world: w}
+	x.env["PASS"] = n.file("pass", adminPassword+"\n")
+	x.env["WRONG"] = n.file("wrong", "not "+adminPassword+"\n")
+	return n
+}
+
+func (n *network) file(name, text string) string {
+	n.t.Helper()
+	path := filepath.Join(n.t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+	return path
+}
+
+// named are the flags of a connection to the server by its name.
+func (n *network) named(more ...string) []string {
+	return append([]string{"new", "exchange", "--on-premises", "--server", "exch01.corp.test", "--admin-upn", exchangeAdmin, "--password-file", n.env["PASS"],
+		"--certificate-sha256", n.world.Fingerprint(), "--name", "it"}, more...)
+}
+
+// discovered are the flags of one that Autodiscover finds.
+func (n *network) discovered(more ...string) []string {
+	return append([]string{"new", "exchange", "--on-premises", "--autodiscover", "--admin-upn", exchangeAdmin, "--password-file", n.env["PASS"], "--trust-certificate", "--name", "it"}, more...)
+}
+
+// must runs a command that has to end with the code, and hands out what it printed.
+func (n *network) must(code int, args ...string) (stdout, stderr string) {
+	n.t.Helper()
+	got, stdout, stderr := n.run(n.t.Context(), args...)
+	if got != code {
+		n.t.Fatalf("%s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, stdout, stderr)
+	}
+	if strings.Contains(stdout+stderr, adminPassword) {
+		n.t.Fatalf("the password is printed:\n%s%s", stdout, stderr)
+	}
+	if open := n.world.Shells().Open(); len(open) > 0 {
+		n.t.Errorf("%d remote PowerShell sessions left open", len(open))
+	}
+	return stdout, stderr
+}
+
+func contains(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	flat := strings.Join(strings.Fields(text), " ")
+	for _, p := range parts {
+		if !strings.Contains(flat, p) {
+			t.Errorf("%q is missing in:\n%s", p, text)
+		}
+	}
+}
+
+// TestOnPremisesByName: an untrusted certificate, a missing right, and then a saved,
+// verified connection.
+func TestOnPremisesByName(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	_, stderr := n.must(2, "new", "exchange", "--on-premises", "--server", "exch01.corp.test", "--admin-upn", exchangeAdmin, "--password-file", n.env["PASS"], "--name", "it")
+	contains(t, stderr, "--certificate-sha256", "--trust-certificate", n.world.Fingerprint()[:8], "self-signed")
+	if got := n.world.FailedSignIns() + len(n.world.Requests("")); got != 0 {
+		t.Errorf("%d requests before the certificate was trusted", got)
+	}
+	_, stderr = n.must(5, n.named()...)
+	contains(t, stderr, "may not act for other mailboxes", "delegating assignment only", "--grant-impersonation", "Nothing was saved")
+	stdout, _ := n.must(0, n.named("--grant-impersonation", "--output", "json")...)
+	var a answer
+	if err := json.Unmarshal([]byte(stdout), &a); err != nil || !a.Verified || !a.Saved || len(a.Checks) != 3 {
+		t.Fatalf("%v\n%s", err, stdout)
+	}
+	contains(t, stdout, `"server": "exch01.corp.test"`, `"exch01.corp.test:443": "`+n.world.Fingerprint()+`"`, `"location": "on-premises"`, "c2conn impersonation exadmin", "--grant-impersonation")
+	n.must(0, "verify", "it")
+	if n.world.FailedSignIns() != 0 {
+		t.Errorf("%d failed sign-ins", n.world.FailedSignIns())
+	}
+	// The command of the answer makes the same connection again.
+	var doc struct{ Command string }
+	if err := json.Unmarshal([]byte(stdout), &doc); err != nil {
+		t.Fatal(err)
+	}
+	args := strings.Fields(strings.TrimPrefix(doc.Command, "c2conn "))
+	for i := range args {
+		if args[i] == "it" {
+			args[i] = "again"
+		}
+	}
+	n.must(0, args...)
+}
+
+// TestOnPremisesDiscovered: Autodiscover leads to the server, and tells what it tried.
+func TestOnPremisesDiscovered(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.must(2, "new", "exchange", "--on-premises", "--autodiscover", "--admin-upn", exchangeAdmin, "--password-file", n.env["PASS"], "--name", "it")
+	stdout, stderr := n.must(0, n.discovered("--grant-impersonation", "--output", "json")...)
+	contains(t, stdout, `"autodiscover": "pass"`, `"ews": "https://exch01.corp.test/EWS/Exchange.asmx"`, "_autodiscover._tcp.corp.test", "--trust-certificate")
+	contains(t, stderr, "was trusted because it was the first one")
+	n.must(0, "verify", "it")
+	if n.world.FailedSignIns() != 0 {
+		t.Errorf("%d failed sign-ins", n.world.FailedSignIns())
+	}
+}
+
+// TestWrongPasswordsAreCounted: ten wrong passwords typed are ten failed sign-ins, not
+// one more, whatever is tried with each.
+func TestWrongPasswordsAreCounted(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"named", "discovered"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			n := newNetwork(t, onprem.Options{Lockout: 11})
+			args := n.named("--grant-impersonation")
+			if way == "discovered" {
+				args = n.discovered("--grant-impersonation")
+			}
+			for i := range args {
+				if args[i] == n.env["PASS"] {
+					args[i] = n.env["WRONG"]
+				}
+			}
+			for range 10 {
+				_, stderr := n.must(3, args...)
+				contains(t, stderr, "The password of exadmin@corp.test is wrong")
+			}
+			if got := n.world.FailedSignIns(); got != 10 {
+				t.Errorf("%d failed sign-ins", got)
+			}
+			n.must(0, n.named("--grant-impersonation")...) // it is not locked
+		})
+	}
+}
+
+// TestWrongPasswordOfMany: connections that share a password find out once that it is wrong.
+func TestWrongPasswordOfMany(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	path := n.env["PASS"]
+	for _, name := range []string{"one", "two", "three"} {
+		args := n.named("--grant-impersonation", "--password-ref", "file:"+path, "--name", name)
+		args = append(args[:7], args[9:]...) // without --password-file
+		n.must(0, args...)
+	}
+	if err := os.WriteFile(path, []byte("changed meanwhile"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.must(3, "verify", "--all")
+	if got := n.world.FailedSignIns(); got != 1 {
+		t.Errorf("%d failed sign-ins", got)
+	}
+}
+
+// TestOnPremisesFaults: what goes wrong is told with a next step, and with the right
+// exit code.
+func TestOnPremisesFaults(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		fault string
+		code  int
+		says  []string
+	}{
+		{"certificate-changed", 3, []string{"another certificate than the trusted one", "certificate-sha256="}},
+		{"clock-skew", 3, []string{"clock"}},
+		{"remote-powershell-disabled", 5, []string{"RemotePowerShellEnabled $true"}},
+		{"ews-403", 5, []string{"EwsEnabled"}},
+		{"no-mailboxes-right", 5, []string{"role"}},
+	} {
+		t.Run(tt.fault, func(t *testing.T) {
+			t.Parallel()
+			n := newNetwork(t, onprem.Options{})
+			n.must(0, n.named("--grant-impersonation")...)
+			if err := n.world.SetFault(tt.fault); err != nil {
+				t.Fatal(err)
+			}
+			stdout, stderr := n.must(tt.code, "verify", "it")
+			contains(t, stdout+stderr, tt.says...)
+			if err := n.world.ClearFault(tt.fault); err != nil {
+				t.Fatal(err)
+			}
+			n.must(0, "verify", "it")
+		})
+	}
+}
+
+// TestExtendedProtection: a proxy in between breaks the binding to the certificate,
+// and that is told, not a wrong password.
+func TestExtendedProtection(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Faults: []string{"ep-require-behind-proxy"}})
+	_, stderr := n.must(3, append(n.named()[:9], "--trust-certificate", "--name", "it")...)
+	contains(t, stderr, "Extended Protection", "load balancer")
+	n = newNetwork(t, onprem.Options{Faults: []string{"ep-require"}})
+	n.must(0, n.named("--grant-impersonation")...)
+}
+
+// TestOnPremisesEdit: a saved connection is changed, and keeps what is not asked about.
+func TestOnPremisesEdit(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.must(0, n.named("--grant-impersonation")...)
+	n.must(0, "edit", "it", "--set", "name=other")
+	stdout, _ := n.must(0, "show", "other", "--output", "json")
+	contains(t, stdout, n.world.Fingerprint(), `"type": "password"`, `"server": "exch01.corp.test"`)
+	n.must(3, "edit", "other", "--password-file", n.env["WRONG"])
+	n.must(0, "edit", "other", "--password-file", n.env["PASS"])
+	n.must(0, "verify", "other")
+	n.must(0, "edit", "other", "--set", "server-by=autodiscover", "--set", "trust=yes")
+	stdout, _ = n.must(0, "show", "other", "--output", "json")
+	contains(t, stdout, `"autodiscover": "https://`)
+}
