@@ -272,12 +272,12 @@ func TestServerMoves(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t, onprem.Options{})
 	n.must(0, n.named("--grant-impersonation")...)
-	code, stdout, stderr := n.run(t.Context(), "edit", "it", "--set", "server=exch99.corp.test", "--save-unverified")
+	code, stdout, stderr := n.run(t.Context(), "edit", "it", "--set", "server=exch77.corp.test", "--save-unverified")
 	if code == 0 {
 		t.Errorf("there is no such server\n%s%s", stdout, stderr)
 	}
 	stdout, _ = n.must(0, "show", "it", "--output", "json")
-	contains(t, stdout, "https://exch99.corp.test/EWS/Exchange.asmx")
+	contains(t, stdout, "https://exch77.corp.test/EWS/Exchange.asmx")
 }
 
 // TestServerByItsURL: the EWS URL alone names the server.
