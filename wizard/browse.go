@@ -62,7 +62,7 @@ func (env *Env) browse(ctx context.Context, a Answers) (*directory.Client, error
 		return nil, err
 	}
 	return directory.Open(ctx, directory.Options{
-		Domain: strings.ToLower(cmp.Or(c.Endpoints.Domain, suffix)), Account: server.Account, Trust: server.Trust,
+		Domain: strings.ToLower(cmp.Or(c.Endpoints.Domain, suffix)), Account: server.Account, Trust: server.Directory,
 		Resolver: server.Reach.Resolver, Dial: server.Reach.Dial, Clock: env.Clock, Limit: browseLimit,
 	})
 }

@@ -1,10 +1,13 @@
 package wizard
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -27,6 +30,7 @@ func (s *Session) configureServer(ctx context.Context, listen func(task.Event)) 
 	if err != nil {
 		return nil, err
 	}
+	s.pinGiven(a, c)
 	server, err := s.server(a, *c, password)
 	if err != nil {
 		return nil, err
@@ -84,6 +88,32 @@ func (s *Session) server(a Answers, c connections.Connection, password connectio
 	return server, err
 }
 
+// pinGiven makes the sum that was given the one pin of the server: another certificate
+// is refused, also one that was trusted before.
+func (s *Session) pinGiven(a Answers, c *connections.Connection) {
+	sum := a.Get(keyCertSum)
+	if sum == "" {
+		return
+	}
+	pins := map[string]string{}
+	if u, err := url.Parse(c.Endpoints.EWS); err == nil && u.Host != "" {
+		pins[strings.ToLower(net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443")))] = sum
+	}
+	was := ""
+	if s.edit != nil {
+		was = s.edit.loaded.Get(keyCertSum)
+	}
+	for host, pin := range c.Pins {
+		if was != "" && strings.EqualFold(pin, was) {
+			pin = sum
+		}
+		if _, ok := pins[host]; !ok {
+			pins[host] = pin
+		}
+	}
+	c.Pins = pins
+}
+
 // unknownCertificate is the certificate for which a check failed because nobody has
 // said to trust it; nil where there is none.
 func unknownCertificate(r verify.Report) *winauth.UntrustedError {
@@ -98,11 +128,12 @@ func unknownCertificate(r verify.Report) *winauth.UntrustedError {
 // askTrust puts the certificate before whoever answers.
 func (s *Session) askTrust(e *winauth.UntrustedError) error {
 	text := describeServer(e)
+	given := s.Answers.Get(keyCertSum)
 	delete(s.Answers, keyTrust)
 	s.Answers[foundUntrusted] = Value{Text: yes, Note: text}
 	s.Answers[foundSum] = Value{Text: e.SHA256}
 	f, _ := s.Flow.Field(keyTrust)
-	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text}}}}
+	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text, Given: given}}}}
 }
 
 // trustArgs are the flags that trust what was trusted on the way.

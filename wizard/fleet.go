@@ -1,6 +1,7 @@
 package wizard
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 
@@ -23,6 +24,9 @@ func (s *Session) SignInAs(ctx context.Context, admin *registration.Admin) error
 func (s *Session) Wanted() connections.Connection {
 	a := s.answersInForce()
 	c := s.asked(a)
+	if c.Location == connections.OnPremises {
+		return c
+	}
 	c.Tenant.ID = a.Resolved(keyTenantID)
 	if !isGUID(c.Tenant.ID) {
 		c.Tenant = connections.Tenant{Domain: c.Tenant.ID}
@@ -43,6 +47,9 @@ func (s *Session) Wanted() connections.Connection {
 // connection has. It reads what they point at; what cannot be read is not the same.
 func (s *Session) SameCredential(ctx context.Context, saved connections.Connection) bool {
 	a, c := s.answersInForce(), saved.Credential
+	if a.Get(keyLocation) == string(connections.OnPremises) {
+		return s.samePassword(ctx, a, c)
+	}
 	switch a.Get(keyCredential) {
 	case byReference:
 		return string(c.Secret) == a.Get(keyReference)
@@ -60,4 +67,19 @@ func (s *Session) SameCredential(ctx context.Context, saved connections.Connecti
 		return err == nil && trim(string(kept.Reveal())) == trim(string(a[keySecret].Secret.Reveal()))
 	}
 	return false
+}
+
+// samePassword is SameCredential on the premises.
+func (s *Session) samePassword(ctx context.Context, a Answers, c connections.Credential) bool {
+	switch a.Get(keySignInBy) {
+	case byTickets:
+		return c.Type == connections.TypeTicketCache && c.Cache == expandHome(s.Env, a.Get(keyTickets))
+	case byReference:
+		return string(c.Secret) == a.Get(keyPassRef)
+	}
+	if c.Type != connections.TypePassword {
+		return false
+	}
+	kept, err := s.Env.Store.Secret(ctx, c.Secret)
+	return err == nil && bytes.Equal(kept.Reveal(), a[keyAdminSecret].Secret.Reveal())
 }

@@ -67,12 +67,18 @@ func exchangeServerStep() Step {
 					return byAutodiscover
 				}},
 			{Key: keyServer, Title: "Server name (FQDN) or IP address", Help: "The name that the certificate has, not that of a load balancer if you can choose.", Example: "exch01.contoso.com",
-				FlagHelp: "name (FQDN) or IP address of the Exchange server", Check: checkServer, When: []Cond{Is(keyReach, byAddress)}},
+				FlagHelp: "name (FQDN) or IP address of the Exchange server", Check: checkServer, When: []Cond{Is(keyReach, byAddress)},
+				Default: func(_ *Env, a Answers) string { // of a URL that was given alone
+					if u, err := url.Parse(a.Get(keyEWS)); err == nil && a[keyEWS].Origin != FromDefault {
+						return u.Hostname()
+					}
+					return ""
+				}},
 			{Key: keyEWS, Title: "EWS URL", Help: "Filled in by the server's name; change it only if yours differs.", Example: "https://exch01.contoso.com/EWS/Exchange.asmx",
 				Check: checkEWS, When: []Cond{Is(keyReach, byAddress)},
 				Default: func(_ *Env, a Answers) string {
 					if a.Has(keyServer) {
-						return "https://" + bracketed(a.Get(keyServer)) + "/EWS/Exchange.asmx"
+						return derivedEWS(a.Get(keyServer))
 					}
 					return ""
 				}},
@@ -100,9 +106,15 @@ func exchangeServerStep() Step {
 
 // CertificateError says that a server shows a certificate that no authority vouches for,
 // and that nobody has said to trust.
-type CertificateError struct{ Description string }
+type CertificateError struct {
+	Description string
+	Given       string // SHA-256 that was given, and is another
+}
 
 func (e *CertificateError) Error() string {
+	if e.Given != "" {
+		return "it is not the one with the given SHA-256 (" + e.Given + "), so nothing was sent. " + e.Description
+	}
 	return "nobody has said to trust it, so nothing was sent. " + e.Description + " Compare the SHA-256 with the server's own, then trust it"
 }
 
@@ -160,6 +172,9 @@ func exchangeAdminStep() Step {
 	}
 }
 
+// derivedEWS is the usual EWS URL of a server.
+func derivedEWS(server string) string { return "https://" + bracketed(server) + "/EWS/Exchange.asmx" }
+
 // fillExchange gives a connection the addresses that its answers tell.
 func fillExchange(env *Env, a Answers, in cloud.Cloud, c *connections.Connection) {
 	if c.Location != connections.OnPremises {
@@ -189,7 +204,9 @@ func loadExchange(c connections.Connection, set func(key, text string)) {
 	} else {
 		set(keyReach, byAddress)
 		set(keyServer, c.Endpoints.Server)
-		set(keyEWS, c.Endpoints.EWS)
+		if c.Endpoints.EWS != derivedEWS(c.Endpoints.Server) { // else it follows the server
+			set(keyEWS, c.Endpoints.EWS)
+		}
 	}
 	if u, err := url.Parse(c.Endpoints.EWS); err == nil && u.Host != "" {
 		set(keyCertSum, c.Pins[net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))])

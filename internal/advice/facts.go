@@ -94,6 +94,8 @@ func (f Facts) filler() *strings.Replacer {
 		"{edit}", f.edit(),
 		"{resource}", or(f.Resource, "the resource"),
 		"{resourcearg}", shellWord(or(f.Resource, "RESOURCE")),
+		"{trust}", f.trust(),
+		"{newpassword}", f.newPassword(),
 		"{connectionarg}", shellWord(or(f.Connection, "NAME")),
 	)
 }
@@ -291,6 +293,22 @@ func (f Facts) edit() string {
 		then = Facts{Kind: f.Kind}.command() + " --if-exists use"
 	}
 	return "To correct a saved value, make the connection anew: c2conn delete " + shellWord(f.Connection) + ", then " + then + "."
+}
+
+// newPassword is the step that gives a saved connection another password.
+func (f Facts) newPassword() string {
+	if f.Connection == "" {
+		return ""
+	}
+	return "If the password was changed, give the new one: c2conn edit " + ShellWord(f.Connection) + " --password-file FILE"
+}
+
+// trust is the step that trusts a server's certificate, up to its sum.
+func (f Facts) trust() string {
+	if f.Connection == "" {
+		return "choose so in the step “Server connection”, or add --certificate-sha256 "
+	}
+	return "c2conn edit " + ShellWord(f.Connection) + " --set certificate-sha256="
 }
 
 // anew are the steps that leave a new credential to automatic registration. Only

@@ -171,7 +171,7 @@ func ownServerRow(err error, f Facts) (row, bool) {
 		return row{
 			what: "The right to impersonate is granted, but the server does not heed it yet.", short: "granted; not in force yet",
 			why:  "Exchange's servers read role assignments anew after some minutes. The assignment is called “" + or(spreads.Assignment, "(unnamed)") + "”.",
-			next: []string{"Wait some minutes.", "{again}"}, link: impersonationLink, class: ClassCheck,
+			next: []string{"Wait some minutes.", "{again}", "If it stays for hours, look whether impersonation through this server is denied in Active Directory (extended right ms-Exch-EPI-Impersonation)."}, link: impersonationLink, class: ClassCheck,
 		}, true
 	case errors.As(err, &grant):
 		return row{
@@ -208,8 +208,7 @@ func ownServerRow(err error, f Facts) (row, bool) {
 
 // grantName names the assignment as c2conn would.
 func grantName(account string) string {
-	user, _, _ := strings.Cut(or(account, "account"), "@")
-	return exchangeserver.GrantPrefix + user
+	return exchangeserver.GrantPrefix + or(account, "ACCOUNT")
 }
 
 // grantImpersonation are the steps that let c2conn grant the right.
@@ -218,6 +217,12 @@ func (f Facts) grantImpersonation() []string {
 		return []string{"Let c2conn grant it: choose so in the step “Admin's credentials”, or add --grant-impersonation."}
 	}
 	return []string{"Let c2conn grant it to the account:", "$ c2conn verify " + shellWord(f.Connection) + " --grant-impersonation"}
+}
+
+// ldapPort reports whether a host:port is one of Active Directory.
+func ldapPort(host string) bool {
+	_, port, err := net.SplitHostPort(host)
+	return err == nil && (port == "636" || port == "389" || port == "3269" || port == "3268")
 }
 
 // windowsRow is about who signs in, and whom is trusted.
@@ -246,21 +251,27 @@ func windowsRow(err error) (row, bool) {
 				"Only if it is the same, trust the new one:", "$ c2conn edit {connectionarg} --set certificate-sha256=" + or(changed.Got, "SHA256"), "If it is not, tell your security team."},
 			class: ClassAuth,
 		}, true
+	case errors.As(err, &untrusted) && ldapPort(untrusted.Host):
+		return row{
+			what: "The certificate of the domain controller " + or(untrusted.Host, "") + " is not trusted. Nothing was sent to it.", short: "the domain controller's certificate is not trusted",
+			why:  capital(or(untrusted.Reason, "no authority vouches for it")) + ". SHA-256: " + or(untrusted.SHA256, "?") + ". The company's own authority mostly issues it.",
+			next: []string{"Let this computer trust the company's authority: install its certificate, or name the file: SSL_CERT_FILE=ca.pem", "Or name the server, so that Active Directory need not be asked: --server exch01.contoso.com", "{again}"}, class: ClassAuth,
+		}, true
 	case errors.As(err, &untrusted):
 		return row{
 			what: "The certificate of " + or(untrusted.Host, "the server") + " is not trusted. Nothing was sent to it.", short: "the certificate is not trusted",
 			why: capital(or(untrusted.Reason, "no authority vouches for it")) + ". SHA-256: " + or(untrusted.SHA256, "?") + ". Exchange makes itself such a certificate when it is installed.",
 			next: []string{"Compare the SHA-256 with the server's own, on the server:",
 				"PS> Get-ExchangeCertificate | ForEach-Object { $_.Subject; [BitConverter]::ToString([Security.Cryptography.SHA256]::Create().ComputeHash($_.RawData)) }",
-				"If it is the same, trust it: choose so in the step “Server connection”, or add --certificate-sha256 " + or(untrusted.SHA256, "SHA256"),
-				"Better: give the server a certificate of an authority that this computer trusts, for the name that you use (SSL_CERT_FILE adds an authority)."},
+				"If it is the same, trust it: {trust}" + or(untrusted.SHA256, "SHA256"),
+				"Better: give the server a certificate of an authority that this computer trusts, for the name that you use (SSL_CERT_FILE adds an authority).", "{again}"},
 			link: "https://learn.microsoft.com/exchange/architecture/client-access/certificates", class: ClassAuth,
 		}, true
 	case errors.As(err, &wrong):
 		return row{
 			what: "The password of {account} is wrong.", short: "the password is wrong",
 			why:  or(wrong.Server, "The server") + " said so. c2conn tried it once and stopped, so that the account is not locked.",
-			next: []string{"Type the password anew; check the keyboard's language and Caps Lock.", "If the password was changed, give the new one: c2conn edit {connectionarg}", "{again}"}, class: ClassAuth,
+			next: []string{"Type the password anew; check the keyboard's language and Caps Lock.", "{newpassword}", "{again}"}, class: ClassAuth,
 		}, true
 	case errors.As(err, &locked):
 		return accountLockedRow(locked), true
@@ -442,12 +453,26 @@ func decisive(err error) bool {
 func openRow(e *exchangeserver.OpenError) row {
 	r := row{
 		what: "Remote PowerShell of the server cannot be reached.", short: "remote PowerShell cannot be reached",
-		why: "Every way was tried; Details say what came of each. By default Exchange takes Kerberos over http (port 80), with the server's full name.",
+		why:  "Every way was tried; Details say what came of each. By default Exchange takes Kerberos over http (port 80), with the server's full name.",
 		next: []string{"Let the firewall pass port 80 (TCP) to the server; what goes over it is sealed by Kerberos."}, link: shellLink, class: ClassCheck,
 	}
 	if spn, ok := errors.AsType[*winauth.UnknownSPNError](error(e)); ok {
 		r.why = "Every way was tried; Details say what came of each. Kerberos is what Exchange wants here, and the domain knows no service " + or(spn.SPN, "(service)") + "."
 		r.next = []string{"Use the server's own full name (FQDN), not that of a load balancer.", "Or give the load balancer's name to an alternate service account: " + kerberosLink}
+	}
+	if kdc, ok := errors.AsType[*winauth.NoKDCError](error(e)); ok {
+		r.what, r.short = "Remote PowerShell takes Kerberos, and no domain controller could be asked.", "no domain controller for Kerberos"
+		r.why = sentence(kdc)
+		r.next = []string{"Let the firewall pass port 88 (TCP) to the domain controllers; if this computer asks another DNS server than the domain's, name that one: C2CONN_DNS=10.0.0.10"}
+	}
+	if shell, ok := errors.AsType[*psremoting.Error](error(e)); ok && shell.Status >= 400 && shell.Status != 401 {
+		r.why = fmt.Sprintf("The server answered %d at /PowerShell/.", shell.Status)
+		switch {
+		case shell.Status == 404:
+			r.next = []string{"See where it is, as Exchange administrator:", "PS> Get-PowerShellVirtualDirectory | Format-List Server,InternalUrl,ExternalUrl"}
+		case shell.Status >= 500:
+			r.next = []string{"Wait a few minutes; if it stays, on the server:", "PS> Test-ServiceHealth"}
+		}
 	}
 	if len(e.Tried) == 1 {
 		r.why = "By an IP address Kerberos cannot be used, and a password alone (Basic) was not taken. " + e.Tried[0].URL + " answered: " + transport.CleanText(e.Tried[0].Err.Error(), 200)
@@ -513,6 +538,14 @@ func serverEWSRow(e *ews.Error) (row, bool) {
 		r.what, r.short = "{account} may not act for other mailboxes.", "the account may not impersonate"
 		r.why = "No assignment of the management role ApplicationImpersonation reaches it."
 		r.link, r.next = impersonationLink, []string{"As Exchange administrator, in the Exchange Management Shell:", "PS> New-ManagementRoleAssignment -Name 'c2conn impersonation' -Role ApplicationImpersonation -User {accountarg}", "{again}"}
+	case "ErrorInternalServerError", "ErrorInternalServerTransientError":
+		r.what, r.short = "The Exchange Server had a fault of its own.", "a fault of the server"
+		r.why = "It says no more. Usually it passes."
+		r.next = []string{"Wait a minute.", "{again}", "If it stays, look into the server's event log (MSExchange Web Services)."}
+	case "ErrorServerBusy", "ErrorInsufficientResources", "ErrorTooManyObjectsOpened", "ErrorExceededConnectionCount":
+		r.what, r.short = "The Exchange Server is busy, and was still busy after all waits.", "still busy after all waits"
+		r.why = "It is under heavy load, or its throttling policy limits the account."
+		r.next = []string{"Wait a few minutes.", "{again}", "Look at the account's policy:", "PS> Get-ThrottlingPolicyAssociation {accountarg} | Format-List ThrottlingPolicyId"}
 	case "ErrorAccessDenied":
 		r.what, r.short = "The server refused access to the mailbox.", "access to the mailbox refused"
 		r.why = "The account lacks the right to it."

@@ -125,13 +125,18 @@ func (o *applyOptions) plan(ctx context.Context, file *fleet.File) (*applyPlan, 
 		t := tenants[key]
 		if t == nil {
 			t = &applyTenant{name: item.tenant, id: item.wanted.Tenant.ID}
-			if t.cloud, err = env.Clouds.Find(item.wanted.Cloud); err != nil {
-				return nil, err
+			if item.wanted.Location == connections.Online {
+				if t.cloud, err = env.Clouds.Find(item.wanted.Cloud); err != nil {
+					return nil, err
+				}
 			}
 			tenants[key] = t
 			p.tenants = append(p.tenants, t)
 		}
 		for _, token := range file.Tokens {
+			if item.wanted.Location != connections.Online {
+				break
+			}
 			if id, err := find.id(ctx, t.cloud, token.Tenant); err == nil && id == t.id {
 				t.token = o.local(token.Ref)
 			}
@@ -235,18 +240,11 @@ func (o *applyOptions) item(ctx context.Context, p *applyPlan, e fleet.Entry, sa
 		return nil, entryProblems(e, list)
 	}
 	i.wanted = i.session.Wanted()
-	cl, err := p.env.Clouds.Find(i.wanted.Cloud)
-	if err != nil {
-		return one("%v", err)
+	if i.wanted.Location == connections.OnPremises {
+		i.tenant = i.wanted.Account
+	} else if wrong := i.findTenant(ctx, p, find); wrong != nil {
+		return one("%v", wrong)
 	}
-	typed := i.session.Value("tenant_id").Text
-	if i.wanted.Tenant.ID, err = find.id(ctx, cl, typed); err != nil {
-		return one("tenant %s: %v", typed, err)
-	}
-	if err := i.session.Set("tenant_id", i.wanted.Tenant.ID, wizard.FromFlag, "tenant-id"); err != nil {
-		return one("%v", err)
-	}
-	i.tenant = typed
 	if saved == nil {
 		// What can be known before anything is registered is said before.
 		if err := i.session.LookupAll(ctx); err != nil {
@@ -276,6 +274,19 @@ func (o *applyOptions) item(ctx context.Context, p *applyPlan, e fleet.Entry, sa
 		i.action = actChange
 	}
 	return i, nil
+}
+
+// findTenant looks up which tenant the entry means.
+func (i *applyItem) findTenant(ctx context.Context, p *applyPlan, find *tenantFinder) error {
+	cl, err := p.env.Clouds.Find(i.wanted.Cloud)
+	if err != nil {
+		return err
+	}
+	i.tenant = i.session.Value("tenant_id").Text
+	if i.wanted.Tenant.ID, err = find.id(ctx, cl, i.tenant); err != nil {
+		return fmt.Errorf("tenant %s: %w", i.tenant, err)
+	}
+	return i.session.Set("tenant_id", i.wanted.Tenant.ID, wizard.FromFlag, "tenant-id")
 }
 
 // entryProblems are the wizard's problems at their places in the file.
@@ -308,7 +319,16 @@ func (i *applyItem) compare(ctx context.Context) (fixed []string) {
 	}
 	_, asksName := i.entry.Values["app-name"]
 	differs(&fixed, "kind", w.Kind != c.Kind)
+	differs(&fixed, "location", w.Location != c.Location)
 	differs(&fixed, "cloud", !strings.EqualFold(w.Cloud, c.Cloud))
+	if w.Location == connections.OnPremises {
+		differs(&i.changes, "admin-upn", !strings.EqualFold(w.Account, c.Account))
+		differs(&i.changes, "server", w.Endpoints.EWS == "" != (c.Endpoints.Autodiscover != "") || w.Endpoints.EWS != "" && !strings.EqualFold(w.Endpoints.EWS, c.Endpoints.EWS))
+		differs(&i.changes, "powershell-url", !strings.EqualFold(w.Endpoints.PowerShell, c.Endpoints.PowerShell))
+		differs(&i.changes, "ad-domain", !strings.EqualFold(w.Endpoints.Domain, c.Endpoints.Domain))
+		differs(&i.changes, "credential", !i.session.SameCredential(ctx, c))
+		return fixed
+	}
 	differs(&i.changes, "mailbox", w.Account != "" && !strings.EqualFold(w.Account, c.Account))
 	differs(&i.changes, "sharepoint-url", w.Endpoints.SharePoint != "" && !strings.EqualFold(w.Endpoints.SharePoint, c.Endpoints.SharePoint))
 	differs(&i.changes, "admin-url", w.Endpoints.Admin != "" && c.Endpoints.Admin != "" && !strings.EqualFold(w.Endpoints.Admin, c.Endpoints.Admin))

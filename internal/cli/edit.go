@@ -39,6 +39,8 @@ is wrong with it is said with its line, and what was typed is not lost.`,
   c2conn edit contoso-exchange --client-secret-file secret.txt
   c2conn edit contoso-exchange --cert-thumbprint AB12CD34AB12CD34AB12CD34AB12CD34AB12CD34 --dry-run
   c2conn edit contoso-exchange --set registration=auto --set if-exists=use --yes --access-token-stdin < token
+  c2conn edit exch01 --password-file new.pass
+  c2conn edit exch01 --set certificate-sha256=HEX
   c2conn edit contoso-exchange --editor`,
 		Args:              oneArgument("the name of a connection"),
 		ValidArgsFunction: a.completeNames,

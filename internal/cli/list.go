@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,7 +157,12 @@ func connectionTable(c connections.Connection, now time.Time, more ...[]string) 
 		{"Application", strings.Join(compact(c.Registration.AppName, c.Registration.ClientID, c.Registration.Mode), " · ")},
 		{"Credential", credentialText(c.Credential, now) + graphOnly(c)},
 		{"Kept in", keptIn(c.Credential)},
+		{"Server", c.Endpoints.Server},
 		{"EWS URL", c.Endpoints.EWS},
+		{"Found by", c.Endpoints.Autodiscover},
+		{"PowerShell URL", c.Endpoints.PowerShell},
+		{"Domain", c.Endpoints.Domain},
+		{"Trusted certificates", pinsText(c.Pins)},
 		{"SharePoint URL", c.Endpoints.SharePoint},
 		{"Admin centre URL", c.Endpoints.Admin},
 		{"Permissions", permissionsText(c)},
@@ -169,6 +176,15 @@ func connectionTable(c connections.Connection, now time.Time, more ...[]string) 
 		}
 	}
 	return columns(kept)
+}
+
+// pinsText lists the certificates that somebody trusted.
+func pinsText(pins map[string]string) string {
+	var list []string
+	for _, host := range slices.Sorted(maps.Keys(pins)) {
+		list = append(list, host+" SHA-256 "+pins[host])
+	}
+	return clean(strings.Join(list, " · "))
 }
 
 // graphOnly says what a client secret is not good for.

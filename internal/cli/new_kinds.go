@@ -26,13 +26,20 @@ even when checks fail, and the exit code says so all the same.`
 func kindTexts() []kindText {
 	return append([]kindText{
 		{
-			flow: wizard.Exchange, short: "Connect to Exchange Online",
-			long: `Opens the wizard for a connection to Exchange Online, or runs without a question
-when the flags answer everything. With --auto an administrator signs in and c2conn
-registers the application, after showing the plan (--dry-run shows it and changes
-nothing). With --manual the application is one that you registered in the Entra
-admin centre (c2conn app guide shows how); it proves its identity with a certificate
-or a client secret, one of them is enough.` + secretsText,
+			flow: wizard.Exchange, short: "Connect to Exchange Online or to an Exchange Server",
+			long: `Opens the wizard for a connection to Exchange Online or to an Exchange Server of
+your own, or runs without a question when the flags answer everything.
+
+Exchange Online: with --auto an administrator signs in and c2conn registers the
+application, after showing the plan (--dry-run shows it and changes nothing).
+With --manual the application is one that you registered in the Entra admin
+centre (c2conn app guide shows how); it proves its identity with a certificate
+or a client secret, one of them is enough.
+
+Exchange Server: --on-premises, an administrator's account that has a mailbox,
+and --autodiscover or --server. A certificate that no authority vouches for is
+trusted only if you say so (--certificate-sha256). Nothing is changed on the
+server, unless --grant-impersonation lets the account have the role it lacks.` + secretsText,
 			example: `  c2conn new exchange
   c2conn new exchange --auto --name contoso-exchange
   c2conn new exchange --auto --dry-run --output json
@@ -42,7 +49,12 @@ or a client secret, one of them is enough.` + secretsText,
     --tenant-id contoso.onmicrosoft.com --mailbox admin@contoso.com \
     --cert-file app.pfx --cert-password-file app.pass --name contoso-exchange
   pass show contoso | c2conn new exchange --manual --client-id ID --tenant-id ID \
-    --mailbox admin@contoso.com --client-secret-stdin --name contoso --output json`,
+    --mailbox admin@contoso.com --client-secret-stdin --name contoso --output json
+  c2conn new exchange --on-premises --server exch01.corp.example \
+    --admin-upn admin@corp.example --password-file admin.pass \
+    --certificate-sha256 HEX --grant-impersonation --name exch01
+  c2conn new exchange --on-premises --autodiscover --kerberos \
+    --admin-upn admin@corp.example --name corp-mail`,
 		},
 		{
 			flow: wizard.SharePoint, short: "Connect to SharePoint Online",

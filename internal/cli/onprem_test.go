@@ -105,7 +105,7 @@ func TestOnPremisesByName(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &a); err != nil || !a.Verified || !a.Saved || len(a.Checks) != 3 {
 		t.Fatalf("%v\n%s", err, stdout)
 	}
-	contains(t, stdout, `"server": "exch01.corp.test"`, `"exch01.corp.test:443": "`+n.world.Fingerprint()+`"`, `"location": "on-premises"`, "c2conn impersonation exadmin", "--grant-impersonation")
+	contains(t, stdout, `"server": "exch01.corp.test"`, `"exch01.corp.test:443": "`+n.world.Fingerprint()+`"`, `"location": "on-premises"`, "c2conn impersonation exadmin@corp.test", "--grant-impersonation")
 	n.must(0, "verify", "it")
 	if n.world.FailedSignIns() != 0 {
 		t.Errorf("%d failed sign-ins", n.world.FailedSignIns())
@@ -243,4 +243,88 @@ func TestOnPremisesEdit(t *testing.T) {
 	n.must(0, "edit", "other", "--set", "server-by=autodiscover", "--set", "trust=yes")
 	stdout, _ = n.must(0, "show", "other", "--output", "json")
 	contains(t, stdout, `"autodiscover": "https://`)
+}
+
+// TestGivenCertificate: the sum that is given is the one pin, also in an edit.
+func TestGivenCertificate(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	wrong := strings.Repeat("A1", 32)
+	args := n.named("--grant-impersonation")
+	for i := range args {
+		if args[i] == n.world.Fingerprint() {
+			args[i] = wrong
+		}
+	}
+	_, stderr := n.must(3, args...)
+	contains(t, stderr, "another certificate than the trusted one", wrong)
+	n.must(0, n.named("--grant-impersonation")...)
+	before, _ := n.must(0, "show", "it", "--output", "json")
+	n.must(3, "edit", "it", "--set", "certificate-sha256="+wrong)
+	if after, _ := n.must(0, "show", "it", "--output", "json"); after != before {
+		t.Errorf("changed to:\n%s", after)
+	}
+	n.must(0, "edit", "it", "--set", "certificate-sha256="+n.world.Fingerprint())
+}
+
+// TestServerMoves: an EWS URL that followed from the server follows it again.
+func TestServerMoves(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.must(0, n.named("--grant-impersonation")...)
+	code, stdout, stderr := n.run(t.Context(), "edit", "it", "--set", "server=exch77.corp.test", "--save-unverified")
+	if code == 0 {
+		t.Errorf("there is no such server\n%s%s", stdout, stderr)
+	}
+	stdout, _ = n.must(0, "show", "it", "--output", "json")
+	contains(t, stdout, "https://exch77.corp.test/EWS/Exchange.asmx")
+}
+
+// TestServerByItsURL: the EWS URL alone names the server.
+func TestServerByItsURL(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	stdout, _ := n.must(0, "new", "exchange", "--ews-url", "https://exch01.corp.test/EWS/Exchange.asmx", "--admin-upn", exchangeAdmin, "--password-file", n.env["PASS"],
+		"--certificate-sha256", n.world.Fingerprint(), "--grant-impersonation", "--name", "it", "--output", "json")
+	contains(t, stdout, `"server": "exch01.corp.test"`)
+}
+
+// TestGrantSpreads: a right that the server does not heed yet is not called a limited one.
+func TestGrantSpreads(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Faults: []string{"impersonation-lost"}})
+	_, stderr := n.must(5, n.named("--grant-impersonation")...)
+	contains(t, stderr, "does not heed it yet")
+	_, stderr = n.must(5, n.named()...)
+	contains(t, stderr, "does not heed it yet")
+}
+
+// TestFleetOnPremises: a fleet's file makes such a connection, once.
+func TestFleetOnPremises(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	path := n.file("fleet.yaml", "fleet: servers\nconnections:\n  - name: exch01\n    kind: exchange\n    on-premises: true\n    server: exch01.corp.test\n    admin-upn: "+exchangeAdmin+
+		"\n    password: {file: "+n.env["PASS"]+"}\n    certificate-sha256: "+n.world.Fingerprint()+"\n    grant-impersonation: true\n")
+	stdout, stderr := n.must(0, "apply", "-f", path, "--yes")
+	contains(t, stdout+stderr, "exch01")
+	stdout, stderr = n.must(0, "apply", "-f", path, "--yes")
+	contains(t, stdout+stderr, "nothing to do")
+	n.must(0, "verify", "exch01")
+}
+
+// TestHandedOnPremises: what travels, what is shown, and what is left alone.
+func TestHandedOnPremises(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.must(0, n.named("--grant-impersonation")...)
+	stdout, _ := n.must(0, "show", "it")
+	contains(t, stdout, "Server exch01.corp.test", n.world.Fingerprint())
+	n.env["C2CONN_BUNDLE_PASSPHRASE"] = "a passphrase of some length"
+	for _, args := range [][]string{{"rotate", "it"}, {"token", "it"}, {"consent", "it"}, {"verify", "it", "--fix"}} {
+		code, stdout, stderr := n.run(t.Context(), args...)
+		if code == 0 || strings.Contains(stderr, "no advice of its own") || strings.Contains(stdout+stderr, adminPassword) {
+			t.Errorf("%v: exit code %d\n%s%s", args, code, stdout, stderr)
+		}
+	}
+	n.must(0, "delete", "it", "--yes")
 }

@@ -70,7 +70,7 @@ func (o *registrationOptions) checkRegistrationFlags(command string) error {
 // given, else of what c2conn knows by itself.
 func (o *newOptions) showPlan(ctx context.Context, s *wizard.Session) error {
 	if !s.Automatic() {
-		return &usageError{err: errors.New("--dry-run shows what automatic registration would change; --manual changes nothing in the tenant"), command: "c2conn " + o.flow.Verb}
+		return &usageError{err: errors.New("--dry-run shows what automatic registration would change; it goes with --auto alone: nothing else changes anything"), command: "c2conn " + o.flow.Verb}
 	}
 	if len(s.Ready()) == 0 {
 		if err := s.LookupAll(ctx); err != nil {

@@ -30,9 +30,9 @@ func newVerify(a *app) *cobra.Command {
 		Annotations: map[string]string{reports: "yes"},
 		Use:         "verify [NAME…]", Short: "Check that saved connections really work", GroupID: groupConnect,
 		Long: `Runs every check of the connection against the tenant or the server and keeps the
-result in the profile. Nothing is changed there, unless --grant-impersonation or --fix
-says so. With several connections the exit code
-is that of the failures when they are all of one kind, else 5.
+result in the profile. Nothing is changed there, unless --grant-impersonation or
+--fix says so. With several connections the exit code is that of the failures
+when they are all of one kind, else 5.
 
 --output also offers the forms of a report: junit, markdown, html and prometheus.
 --report writes one to a file, and may be given again. With --expires-within, a
@@ -45,7 +45,11 @@ nobody else.
 --fix looks at the registration as well, as an administrator who signs in: which
 permissions lack consent, which are superfluous and what each would allow, whether
 the certificate is registered. After showing the changes it adds what is missing, and
-verifies. It removes nothing.`,
+verifies. It removes nothing.
+
+--grant-impersonation is for Exchange Servers: an account that may not act for
+other mailboxes is given the role ApplicationImpersonation, by an assignment
+whose name begins with "c2conn impersonation".`,
 		Example: `  c2conn verify contoso-exchange
   c2conn verify --all --output json
   c2conn verify --all --expires-within 30d --report html=report.html --report junit=report.xml

@@ -144,6 +144,9 @@ func (e *examination) credential(ctx context.Context, c connections.Connection) 
 	if err != nil && c.Location == connections.Online {
 		return bad(task.Fail, err, f)
 	}
+	if c.Credential.Type == connections.TypeTicketCache {
+		return pass("the Kerberos tickets of whoever is logged on")
+	}
 	if c.Location != connections.Online {
 		if _, err := e.Store.Secret(ctx, c.Credential.Secret); err != nil {
 			return bad(task.Fail, err, f)

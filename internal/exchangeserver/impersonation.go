@@ -82,8 +82,7 @@ const GrantPrefix = "c2conn impersonation "
 //
 // Source: learn.microsoft.com/exchange/client-developer/exchange-web-services/how-to-configure-impersonation.
 func (s *Server) GrantImpersonation(ctx context.Context, upn string) (string, error) {
-	user, _, _ := strings.Cut(upn, "@")
-	name := GrantPrefix + user
+	name := GrantPrefix + upn // two accounts may have the same name in two domains
 	if r := []rune(name); len(r) > nameLimit {
 		name = string(r[:nameLimit])
 	}

@@ -79,7 +79,7 @@ type way struct {
 }
 
 // openLimit is the longest time that one way may take.
-const openLimit = 20 * time.Second
+const openLimit = 15 * time.Second
 
 // Open opens a session: with Kerberos over https, then over http with every message
 // sealed, which is how Exchange has it by default, then with a password over https
@@ -94,7 +94,11 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 		o.Clock = transport.SystemClock()
 	}
 	var failed OpenError
+	silent := map[string]bool{} // addresses that do not answer: asking in another way is no use
 	for _, w := range o.ways() {
+		if silent[w.url] {
+			continue
+		}
 		progress.Report(ctx, progress.Update{Text: "opening remote PowerShell: " + w.name})
 		limited, cancel := context.WithTimeout(ctx, openLimit)
 		session, err := w.open(limited)
@@ -103,6 +107,8 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 			return &Server{session: session, way: w.name, url: w.url}, nil
 		}
 		failed.Tried = append(failed.Tried, Way{Name: w.name, URL: w.url, Err: err})
+		var timeout net.Error
+		silent[w.url] = errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 		if ctx.Err() != nil || final(err) {
 			break
 		}

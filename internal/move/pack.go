@@ -96,7 +96,7 @@ func (p Place) pack(ctx context.Context, c connections.Connection, o PackOptions
 		}
 		item.Secrets.LegacyPassword, item.Connection.LegacyAdmin.Password = secret, ""
 	}
-	if !travels(c.Credential.Secret) {
+	if c.Credential.Type == connections.TypeTicketCache || !travels(c.Credential.Secret) {
 		return item, nil
 	}
 	if err := p.packCredential(ctx, c, &item.Secrets); err != nil {

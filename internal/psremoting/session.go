@@ -79,8 +79,9 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 		return s, nil
 	}
 	if s.e.shell != "" {
-		if e := s.delete(ctx); e != nil && !absent(e) {
-			err = errors.Join(err, fmt.Errorf("the half-open shell may be left behind: %w", e))
+		// Where signing in failed twice in the same way, nothing was opened.
+		if e := s.delete(ctx); e != nil && !absent(e) && cause(e) != cause(err) {
+			err = fmt.Errorf("%w (the half-open shell may be left behind: %w)", err, e)
 		}
 	}
 	s.end()
@@ -260,4 +261,13 @@ func (s *Session) Close(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// cause is the text of what an error goes back to.
+func cause(err error) string {
+	var e *Error
+	if errors.As(err, &e) && e.Err != nil {
+		return e.Err.Error()
+	}
+	return err.Error()
 }

@@ -129,7 +129,11 @@ func (s *subject) directoryEndpoints(ctx context.Context, mailDomain string) ([]
 	server := s.target.Server
 	_, suffix, _ := strings.Cut(s.target.Connection.Account, "@")
 	domain := cmp.Or(s.target.Connection.Endpoints.Domain, suffix)
-	d, err := directory.Open(ctx, directory.Options{Domain: domain, Account: server.Account, Trust: server.Trust, Resolver: server.Reach.Resolver, Dial: server.Reach.Dial, Clock: s.o.Clock})
+	d, err := directory.Open(ctx, directory.Options{Domain: domain, Account: server.Account, Trust: server.Directory, Resolver: server.Reach.Resolver, Dial: server.Reach.Dial, Clock: s.o.Clock})
+	if strange(err) {
+		// Others may know where the server is; whom to trust is asked for its own certificate.
+		return nil, errors.New(err.Error())
+	}
 	if err != nil {
 		return nil, err
 	}

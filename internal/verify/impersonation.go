@@ -39,7 +39,9 @@ func (s *subject) impersonation(ctx context.Context, _ need) task.Result {
 	if !mayNotActFor(err) {
 		return s.fail("", err)
 	}
-	if len(enabled(rights.Assignments)) > 0 {
+	if list := enabled(rights.Assignments); len(list) > 0 && !limited(list) {
+		return s.fail("", &advice.GrantSpreadsError{Assignment: list[0].Name})
+	} else if len(list) > 0 {
 		return s.fail("", &advice.ImpersonationScopeError{Account: account, Scopes: scopes(rights.Assignments)})
 	}
 	missing := &advice.NoImpersonationError{Account: account, Delegating: len(rights.Delegating) > 0, MayGrant: rightsErr == nil, Err: err}

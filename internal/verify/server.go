@@ -25,7 +25,10 @@ import (
 type Server struct {
 	Account *winauth.Account
 	Trust   *winauth.Trust
-	Reach   transport.Reach
+	// Directory is whom to trust of the domain controllers: LDAP gets the password as it
+	// is, so that no certificate counts there because it is the first one.
+	Directory *winauth.Trust
+	Reach     transport.Reach
 
 	// Grant lets the check of impersonation assign the missing role to the account.
 	Grant bool
@@ -72,7 +75,10 @@ func NewServer(c connections.Connection, o ServerOptions) (*Server, error) {
 	if c.Credential.Type == connections.TypeTicketCache {
 		account.Cache = TicketCache(c, o.Getenv)
 	}
-	s.Trust = winauth.NewTrust(winauth.TrustOptions{Roots: roots, Pins: c.Pins, Clock: o.Clock, Trusted: o.Trusted, FirstUse: o.FirstUse})
+	trust := winauth.TrustOptions{Roots: roots, Pins: c.Pins, Clock: o.Clock, Trusted: o.Trusted}
+	s.Directory = winauth.NewTrust(trust)
+	trust.FirstUse = o.FirstUse
+	s.Trust = winauth.NewTrust(trust)
 	s.o = o
 	return s, s.signIn(winauth.NewAccount(account))
 }
