@@ -186,6 +186,22 @@ func TestWrongPasswordOfMany(t *testing.T) {
 	}
 }
 
+// TestWrongPasswordOfManyCopies: the same, where each connection keeps its own copy of
+// the password, and the account's name is written differently.
+func TestWrongPasswordOfManyCopies(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	for _, name := range []string{"one", "two", "three"} {
+		n.must(3, n.named("--password-file", n.env["WRONG"], "--save-unverified", "--name", name)...)
+	}
+	n.must(3, n.named("--password-file", n.env["WRONG"], "--admin-upn", strings.ToUpper(exchangeAdmin), "--save-unverified", "--name", "four")...)
+	before := n.world.FailedSignIns()
+	n.must(3, "verify", "--all")
+	if got := n.world.FailedSignIns() - before; got != 1 {
+		t.Errorf("%d failed sign-ins", got)
+	}
+}
+
 // TestOnPremisesFaults: what goes wrong is told with a next step, and with the right
 // exit code.
 func TestOnPremisesFaults(t *testing.T) {
