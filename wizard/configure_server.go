@@ -47,7 +47,7 @@ func (s *Session) configureServer(ctx context.Context, listen func(task.Event)) 
 	c.Verification = out.Report.Verification(s.Env.Clock.Now())
 	c.Endpoints = out.Report.Found.Endpoints(c.Endpoints)
 	c.Pins = out.Report.Found.Pins(c.Pins)
-	if len(c.Pins) > 0 && a.Get(keyTrust) == yes && a.Get(foundSum) == "" {
+	if len(c.Pins) > 0 && s.firstUse(a) {
 		for host, sum := range c.Pins {
 			out.Notes = append(out.Notes, fmt.Sprintf("The certificate of %s was trusted because it was the first one: SHA-256 %s. Compare it with the server's own.", host, sum))
 		}
@@ -76,12 +76,24 @@ func (s *Session) server(a Answers, c connections.Connection, password connectio
 	}
 	server, err := verify.NewServer(c, verify.ServerOptions{
 		Getenv: s.Env.Getenv, ReadFile: s.Env.ReadFile, Clock: s.Env.Clock, Rand: s.Env.Rand, Password: password,
-		Trusted: trusted, FirstUse: a.Get(keyTrust) == yes && a.Get(foundSum) == "",
+		Trusted: trusted, FirstUse: s.firstUse(a),
 	})
 	if err == nil {
 		server.Grant = a.Get(keyGrant) == yes
 	}
 	return server, err
+}
+
+// firstUse reports whether the first certificate that a server shows is trusted: nobody
+// has seen one yet, and none was named, which would be the only one to trust.
+func (s *Session) firstUse(a Answers) bool {
+	return a.Get(keyTrust) == yes && a.Get(foundSum) == "" && !s.namedSum()
+}
+
+// namedSum reports whether this run was told which certificate to trust.
+func (s *Session) namedSum() bool {
+	v, ok := s.Answers[keyCertSum]
+	return ok && v.Text != "" && (v.Origin == FromFlag || v.Origin == FromEnv)
 }
 
 // unknownCertificate is the certificate for which a check failed because nobody has
@@ -98,6 +110,9 @@ func unknownCertificate(r verify.Report) *winauth.UntrustedError {
 // askTrust puts the certificate before whoever answers.
 func (s *Session) askTrust(e *winauth.UntrustedError) error {
 	text := describeServer(e)
+	if s.namedSum() {
+		text += " It is not the one that --certificate-sha256 names."
+	}
 	delete(s.Answers, keyTrust)
 	s.Answers[foundUntrusted] = Value{Text: yes, Note: text}
 	s.Answers[foundSum] = Value{Text: e.SHA256}

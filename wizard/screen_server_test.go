@@ -76,9 +76,15 @@ func strangeServer(t *testing.T) *driver {
 
 var serverScenes = []scene{
 	{"server-autodiscover", func(t *testing.T) *driver { return atServer(t, nil) }},
-	{"server-manual", func(t *testing.T) *driver { return atServer(t, nil).keys("down", "enter").typed("exch01.contoso.com").keys("enter") }},
-	{"server-ip-address", func(t *testing.T) *driver { return atServer(t, nil).keys("down", "enter").typed("10.0.0.20").keys("enter") }},
-	{"server-short-name", func(t *testing.T) *driver { return atServer(t, nil).keys("down", "enter").typed("exch01").keys("enter") }},
+	{"server-manual", func(t *testing.T) *driver {
+		return atServer(t, nil).keys("down", "enter").typed("exch01.contoso.com").keys("enter")
+	}},
+	{"server-ip-address", func(t *testing.T) *driver {
+		return atServer(t, nil).keys("down", "enter").typed("10.0.0.20").keys("enter")
+	}},
+	{"server-short-name", func(t *testing.T) *driver {
+		return atServer(t, nil).keys("down", "enter").typed("exch01").keys("enter")
+	}},
 	{"server-admin", func(t *testing.T) *driver { return atAdmin(t, nil) }},
 	{"server-admin-password", func(t *testing.T) *driver {
 		return atAdmin(t, nil).keys("tab").typed("exadmin@contoso.com").keys("enter", "enter").typed("Pa55w0rd!")

@@ -442,7 +442,7 @@ func decisive(err error) bool {
 func openRow(e *exchangeserver.OpenError) row {
 	r := row{
 		what: "Remote PowerShell of the server cannot be reached.", short: "remote PowerShell cannot be reached",
-		why: "Every way was tried; Details say what came of each. By default Exchange takes Kerberos over http (port 80), with the server's full name.",
+		why:  "Every way was tried; Details say what came of each. By default Exchange takes Kerberos over http (port 80), with the server's full name.",
 		next: []string{"Let the firewall pass port 80 (TCP) to the server; what goes over it is sealed by Kerberos."}, link: shellLink, class: ClassCheck,
 	}
 	if spn, ok := errors.AsType[*winauth.UnknownSPNError](error(e)); ok {

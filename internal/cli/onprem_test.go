@@ -124,6 +124,24 @@ func TestOnPremisesByName(t *testing.T) {
 	n.must(0, args...)
 }
 
+// TestNamedCertificateAlone: a certificate that is named is the only one that is trusted.
+func TestNamedCertificateAlone(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	other := strings.Repeat("0", 64)
+	_, stderr := n.must(2, n.named("--certificate-sha256", other)...)
+	contains(t, stderr, n.world.Fingerprint()[:8], "It is not the one that --certificate-sha256 names")
+	for _, args := range [][]string{n.named("--certificate-sha256", other, "--trust-certificate"), n.discovered("--certificate-sha256", other)} {
+		_, stderr = n.must(2, args...)
+		contains(t, stderr, "--certificate-sha256 and --trust-certificate contradict each other; give one")
+	}
+	n.env["C2CONN_TRUST"] = "yes"
+	n.must(2, n.named("--certificate-sha256", other)...)
+	if got := n.world.FailedSignIns() + len(n.world.Requests("")); got != 0 {
+		t.Errorf("%d requests to a server that is not trusted", got)
+	}
+}
+
 // TestOnPremisesDiscovered: Autodiscover leads to the server, and tells what it tried.
 func TestOnPremisesDiscovered(t *testing.T) {
 	t.Parallel()
