@@ -72,7 +72,7 @@ func exchangeServerStep() Step {
 				Check: checkEWS, When: []Cond{Is(keyReach, byAddress)},
 				Default: func(_ *Env, a Answers) string {
 					if a.Has(keyServer) {
-						return "https://" + bracketed(a.Get(keyServer)) + "/EWS/Exchange.asmx"
+						return ewsOf(a.Get(keyServer))
 					}
 					return ""
 				}},
@@ -189,7 +189,9 @@ func loadExchange(c connections.Connection, set func(key, text string)) {
 	} else {
 		set(keyReach, byAddress)
 		set(keyServer, c.Endpoints.Server)
-		set(keyEWS, c.Endpoints.EWS)
+		if c.Endpoints.EWS != ewsOf(c.Endpoints.Server) {
+			set(keyEWS, c.Endpoints.EWS) // else it follows the server when that is changed
+		}
 	}
 	if u, err := url.Parse(c.Endpoints.EWS); err == nil && u.Host != "" {
 		set(keyCertSum, c.Pins[net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))])
@@ -217,6 +219,9 @@ func bracketed(host string) string {
 	}
 	return host
 }
+
+// ewsOf is where EWS is on a server unless somebody changed it.
+func ewsOf(server string) string { return "https://" + bracketed(server) + "/EWS/Exchange.asmx" }
 
 func checkServer(_ *Env, _ Answers, v string) (string, error) {
 	v = strings.TrimSuffix(trim(v), ".")

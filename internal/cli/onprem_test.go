@@ -271,6 +271,16 @@ func TestOnPremisesEdit(t *testing.T) {
 	n.must(0, "edit", "it", "--set", "name=other")
 	stdout, _ := n.must(0, "show", "other", "--output", "json")
 	contains(t, stdout, n.world.Fingerprint(), `"type": "password"`, `"server": "exch01.corp.test"`)
+	// Another server has another EWS URL, and the old one is not asked in its name.
+	before := len(n.world.Requests(""))
+	_, stderr := n.must(5, "edit", "other", "--set", "server=exch02.corp.test")
+	contains(t, stderr, "The name exch02.corp.test cannot be resolved")
+	if got := len(n.world.Requests("")); got != before {
+		t.Errorf("%d requests to the old server", got-before)
+	}
+	// An EWS URL of its own stays, and is what the sign-in is told of.
+	_, stderr = n.must(5, "edit", "other", "--set", "server=exch02.corp.test", "--set", "ews-url=https://exch01.corp.test/EWS/Exchange.asmx")
+	contains(t, stderr, "Signed in to exch01.corp.test with")
 	n.must(3, "edit", "other", "--password-file", n.env["WRONG"])
 	n.must(0, "edit", "other", "--password-file", n.env["PASS"])
 	n.must(0, "verify", "other")

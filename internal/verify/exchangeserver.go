@@ -154,7 +154,7 @@ func (s *subject) serverEWS() *ews.Client {
 // exchangeServer opens the account's own inbox: that proves the address, the
 // certificate, the sign-in and the mailbox, and tells the version.
 func (s *subject) exchangeServer(ctx context.Context, _ need) task.Result {
-	host, at := s.exchange.at()
+	_, at := s.exchange.at()
 	_, version, err := s.serverEWS().GetFolder(ctx, "", "inbox")
 	signedIn, known := s.target.Server.Account.SignIn(hostPort(at))
 	if err != nil {
@@ -166,7 +166,7 @@ func (s *subject) exchangeServer(ctx context.Context, _ need) task.Result {
 	v := exchangeserver.VersionOf(version.Major, version.Minor, version.MajorBuild)
 	r := pass(v.Name)
 	if known && signedIn.Method != "" {
-		r.Details = append(r.Details, fmt.Sprintf("Signed in to %s with %s.", host, signedIn.Method))
+		r.Details = append(r.Details, fmt.Sprintf("Signed in to %s with %s.", hostPort(at), signedIn.Method))
 		for _, why := range signedIn.Why {
 			r.Details = append(r.Details, "Not with Kerberos: "+transport.CleanText(why.Error(), 300))
 		}
