@@ -176,6 +176,9 @@ func TestWrongPasswordsAreCounted(t *testing.T) {
 			for range 10 {
 				_, stderr := n.must(3, args...)
 				contains(t, stderr, "The password of exadmin@corp.test is wrong")
+				if strings.Contains(stderr, "may be left behind") {
+					t.Fatalf("a shell that was never asked for:\n%s", stderr)
+				}
 			}
 			if got := n.world.FailedSignIns(); got != 10 {
 				t.Errorf("%d failed sign-ins", got)
@@ -250,6 +253,18 @@ func TestOnPremisesFaults(t *testing.T) {
 			n.must(0, "verify", "it")
 		})
 	}
+}
+
+// TestGrantedNotYetInForce: a right that was granted and is not heeded yet is told as
+// what it is, also later; and whoever stops the wait knows of the assignment.
+func TestGrantedNotYetInForce(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Faults: []string{"impersonation-delay=80s"}})
+	_, stderr := n.must(5, n.named("--grant-impersonation", "--save-unverified", "--timeout", "30s")...)
+	contains(t, stderr, "… Impersonation: Granted by the role assignment “c2conn impersonation exadmin”", "does not heed it yet")
+	stdout, stderr := n.must(5, "verify", "it")
+	contains(t, stdout+stderr, "does not heed it yet", "c2conn impersonation exadmin")
+	n.must(0, "verify", "it", "--grant-impersonation") // waits for the rest
 }
 
 // TestExtendedProtection: a proxy in between breaks the binding to the certificate,

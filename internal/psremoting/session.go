@@ -13,6 +13,7 @@ import (
 
 	"github.com/c2conn/c2conn/internal/progress"
 	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/internal/winauth"
 )
 
 // Options are what Open needs.
@@ -80,7 +81,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	}
 	if s.e.shell != "" {
 		if e := s.delete(ctx); e != nil && !absent(e) {
-			err = errors.Join(err, fmt.Errorf("the half-open shell may be left behind: %w", e))
+			err = fmt.Errorf("%w; the half-open shell may be left behind: %w", err, e)
 		}
 	}
 	s.end()
@@ -186,7 +187,7 @@ func uncertain(err error) bool {
 	var redirect *RedirectError
 	var kept *unsent
 	var dial *net.OpError
-	if !errors.As(err, &e) || errors.As(err, &redirect) || errors.As(err, &kept) || errors.As(err, &dial) && dial.Op == "dial" {
+	if winauth.Refusal(err) || !errors.As(err, &e) || errors.As(err, &redirect) || errors.As(err, &kept) || errors.As(err, &dial) && dial.Op == "dial" {
 		return false
 	}
 	// A fault is a no; so are the statuses with which IIS refuses.
