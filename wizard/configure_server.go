@@ -78,10 +78,14 @@ func (s *Session) server(a Answers, c connections.Connection, password connectio
 		Getenv: s.Env.Getenv, ReadFile: s.Env.ReadFile, Clock: s.Env.Clock, Rand: s.Env.Rand, Password: password,
 		Trusted: trusted, FirstUse: s.firstUse(a),
 	})
-	if err == nil {
-		server.Grant = a.Get(keyGrant) == yes
+	if err != nil {
+		return nil, err
 	}
-	return server, err
+	if s.Env.Share != nil {
+		server = s.Env.Share(server)
+	}
+	server.Grant = a.Get(keyGrant) == yes
+	return server, nil
 }
 
 // firstUse reports whether the first certificate that a server shows is trusted: nobody

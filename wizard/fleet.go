@@ -3,6 +3,8 @@ package wizard
 import (
 	"cmp"
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/registration"
@@ -23,6 +25,9 @@ func (s *Session) SignInAs(ctx context.Context, admin *registration.Admin) error
 func (s *Session) Wanted() connections.Connection {
 	a := s.answersInForce()
 	c := s.asked(a)
+	if c.Location == connections.OnPremises {
+		return c
+	}
 	c.Tenant.ID = a.Resolved(keyTenantID)
 	if !isGUID(c.Tenant.ID) {
 		c.Tenant = connections.Tenant{Domain: c.Tenant.ID}
@@ -43,6 +48,9 @@ func (s *Session) Wanted() connections.Connection {
 // connection has. It reads what they point at; what cannot be read is not the same.
 func (s *Session) SameCredential(ctx context.Context, saved connections.Connection) bool {
 	a, c := s.answersInForce(), saved.Credential
+	if saved.Location == connections.OnPremises {
+		return s.samePassword(ctx, a, c)
+	}
 	switch a.Get(keyCredential) {
 	case byReference:
 		return string(c.Secret) == a.Get(keyReference)
@@ -60,4 +68,32 @@ func (s *Session) SameCredential(ctx context.Context, saved connections.Connecti
 		return err == nil && trim(string(kept.Reveal())) == trim(string(a[keySecret].Secret.Reveal()))
 	}
 	return false
+}
+
+// samePassword is SameCredential for a connection to a server.
+func (s *Session) samePassword(ctx context.Context, a Answers, c connections.Credential) bool {
+	switch a.Get(keySignInBy) {
+	case byTickets:
+		return c.Type == connections.TypeTicketCache && c.Cache == expandHome(s.Env, a.Get(keyTickets))
+	case byReference:
+		return c.Type == connections.TypePassword && string(c.Secret) == a.Get(keyPassRef)
+	case byPassword:
+		kept, err := LoadPassword(ctx, s.Env.Store, connections.Connection{Credential: c})
+		return err == nil && c.Type == connections.TypePassword && kept.Equal(a[keyAdminSecret].Secret)
+	}
+	return false
+}
+
+// SameServer reports whether the answers name the server that the saved connection has,
+// and the certificate that it trusts.
+func (s *Session) SameServer(saved connections.Connection) bool {
+	a, e := s.answersInForce(), saved.Endpoints
+	if discovered := e.Autodiscover != "" || e.EWS == ""; discovered != (a.Get(keyReach) == byAutodiscover) {
+		return false
+	}
+	if a.Get(keyReach) == byAddress && (a.Get(keyServer) != e.Server || a.Get(keyEWS) != e.EWS) {
+		return false
+	}
+	sum := a.Get(keyCertSum)
+	return sum == "" || slices.Contains(slices.Collect(maps.Values(saved.Pins)), sum)
 }
