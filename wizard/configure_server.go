@@ -51,7 +51,7 @@ func (s *Session) configureServer(ctx context.Context, listen func(task.Event)) 
 	c.Verification = out.Report.Verification(s.Env.Clock.Now())
 	c.Endpoints = out.Report.Found.Endpoints(c.Endpoints)
 	c.Pins = out.Report.Found.Pins(c.Pins)
-	if len(c.Pins) > 0 && a.Get(keyTrust) == yes && a.Get(foundSum) == "" {
+	if len(c.Pins) > 0 && s.firstUse(a) {
 		for host, sum := range c.Pins {
 			out.Notes = append(out.Notes, fmt.Sprintf("The certificate of %s was trusted because it was the first one: SHA-256 %s. Compare it with the server's own.", host, sum))
 		}
@@ -80,28 +80,43 @@ func (s *Session) server(a Answers, c connections.Connection, password connectio
 	}
 	server, err := verify.NewServer(c, verify.ServerOptions{
 		Getenv: s.Env.Getenv, ReadFile: s.Env.ReadFile, Clock: s.Env.Clock, Rand: s.Env.Rand, Password: password,
-		Trusted: trusted, FirstUse: a.Get(keyTrust) == yes && a.Get(foundSum) == "",
+		Trusted: trusted, FirstUse: s.firstUse(a),
 	})
-	if err == nil {
-		server.Grant = a.Get(keyGrant) == yes
+	if err != nil {
+		return nil, err
 	}
-	return server, err
+	if s.Env.Share != nil {
+		server = s.Env.Share(server)
+	}
+	server.Grant = a.Get(keyGrant) == yes
+	return server, nil
+}
+
+// firstUse reports whether the first certificate that a server shows is trusted: nobody
+// has seen one yet, and none was named, which would be the only one to trust.
+func (s *Session) firstUse(a Answers) bool {
+	return a.Get(keyTrust) == yes && a.Get(foundSum) == "" && !s.namedSum()
+}
+
+// namedSum reports whether this run was told which certificate to trust.
+func (s *Session) namedSum() bool {
+	v, ok := s.Answers[keyCertSum]
+	return ok && v.Text != "" && (v.Origin == FromFlag || v.Origin == FromEnv)
 }
 
 // pinGiven makes the sum that was given the one pin of the server: another certificate
 // is refused, also one that was trusted before.
 func (s *Session) pinGiven(a Answers, c *connections.Connection) {
-	sum := a.Get(keyCertSum)
-	if sum == "" {
+	sum, was := a.Get(keyCertSum), ""
+	if s.edit != nil {
+		was = s.edit.loaded.Get(keyCertSum)
+	}
+	if sum == "" || sum == was {
 		return
 	}
 	pins := map[string]string{}
 	if u, err := url.Parse(c.Endpoints.EWS); err == nil && u.Host != "" {
 		pins[strings.ToLower(net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443")))] = sum
-	}
-	was := ""
-	if s.edit != nil {
-		was = s.edit.loaded.Get(keyCertSum)
 	}
 	for host, pin := range c.Pins {
 		if was != "" && strings.EqualFold(pin, was) {
@@ -128,7 +143,10 @@ func unknownCertificate(r verify.Report) *winauth.UntrustedError {
 // askTrust puts the certificate before whoever answers.
 func (s *Session) askTrust(e *winauth.UntrustedError) error {
 	text := describeServer(e)
-	given := s.Answers.Get(keyCertSum)
+	given := ""
+	if s.namedSum() {
+		given = s.Answers.Get(keyCertSum)
+	}
 	delete(s.Answers, keyTrust)
 	s.Answers[foundUntrusted] = Value{Text: yes, Note: text}
 	s.Answers[foundSum] = Value{Text: e.SHA256}

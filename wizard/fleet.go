@@ -1,9 +1,10 @@
 package wizard
 
 import (
-	"bytes"
 	"cmp"
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/registration"
@@ -47,7 +48,7 @@ func (s *Session) Wanted() connections.Connection {
 // connection has. It reads what they point at; what cannot be read is not the same.
 func (s *Session) SameCredential(ctx context.Context, saved connections.Connection) bool {
 	a, c := s.answersInForce(), saved.Credential
-	if a.Get(keyLocation) == string(connections.OnPremises) {
+	if saved.Location == connections.OnPremises {
 		return s.samePassword(ctx, a, c)
 	}
 	switch a.Get(keyCredential) {
@@ -69,17 +70,30 @@ func (s *Session) SameCredential(ctx context.Context, saved connections.Connecti
 	return false
 }
 
-// samePassword is SameCredential on the premises.
+// samePassword is SameCredential for a connection to a server.
 func (s *Session) samePassword(ctx context.Context, a Answers, c connections.Credential) bool {
 	switch a.Get(keySignInBy) {
 	case byTickets:
 		return c.Type == connections.TypeTicketCache && c.Cache == expandHome(s.Env, a.Get(keyTickets))
 	case byReference:
-		return string(c.Secret) == a.Get(keyPassRef)
+		return c.Type == connections.TypePassword && string(c.Secret) == a.Get(keyPassRef)
+	case byPassword:
+		kept, err := LoadPassword(ctx, s.Env.Store, connections.Connection{Credential: c})
+		return err == nil && c.Type == connections.TypePassword && kept.Equal(a[keyAdminSecret].Secret)
 	}
-	if c.Type != connections.TypePassword {
+	return false
+}
+
+// SameServer reports whether the answers name the server that the saved connection has,
+// and the certificate that it trusts.
+func (s *Session) SameServer(saved connections.Connection) bool {
+	a, e := s.answersInForce(), saved.Endpoints
+	if discovered := e.Autodiscover != "" || e.EWS == ""; discovered != (a.Get(keyReach) == byAutodiscover) {
 		return false
 	}
-	kept, err := s.Env.Store.Secret(ctx, c.Secret)
-	return err == nil && bytes.Equal(kept.Reveal(), a[keyAdminSecret].Secret.Reveal())
+	if a.Get(keyReach) == byAddress && (a.Get(keyServer) != e.Server || a.Get(keyEWS) != e.EWS) {
+		return false
+	}
+	sum := a.Get(keyCertSum)
+	return sum == "" || slices.Contains(slices.Collect(maps.Values(saved.Pins)), sum)
 }

@@ -263,6 +263,10 @@ func (s *Session) surplus(found map[string]given) []Problem {
 		}
 	}
 	var problems []Problem
+	if trust, ok := found[keyTrust]; ok && trust.text == yes && trust.origin != FromEnv && asked[keyCertSum] && s.namedSum() {
+		f, _ := s.Flow.Field(keyCertSum)
+		problems = append(problems, Problem{Key: f.Key, Title: f.Title, Flags: f.Flags(), Err: errors.New("--certificate-sha256 and --trust-certificate contradict each other; give one")})
+	}
 	for _, f := range s.Flow.Fields() {
 		g, ok := found[f.Key]
 		if !ok || g.origin == FromEnv || g.origin == FromDefault || asked[f.Key] || f.Confirms && f.Input == Choice {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -125,16 +126,16 @@ func (o *applyOptions) plan(ctx context.Context, file *fleet.File) (*applyPlan, 
 		t := tenants[key]
 		if t == nil {
 			t = &applyTenant{name: item.tenant, id: item.wanted.Tenant.ID}
-			if item.wanted.Location == connections.Online {
-				if t.cloud, err = env.Clouds.Find(item.wanted.Cloud); err != nil {
-					return nil, err
-				}
+			if item.wanted.Location == connections.OnPremises {
+				// A server, where no application is registered.
+			} else if t.cloud, err = env.Clouds.Find(item.wanted.Cloud); err != nil {
+				return nil, err
 			}
 			tenants[key] = t
 			p.tenants = append(p.tenants, t)
 		}
 		for _, token := range file.Tokens {
-			if item.wanted.Location != connections.Online {
+			if item.wanted.Location == connections.OnPremises {
 				break
 			}
 			if id, err := find.id(ctx, t.cloud, token.Tenant); err == nil && id == t.id {
@@ -165,8 +166,12 @@ func (o *applyOptions) addLeft(p *applyPlan, saved map[string]*connections.Conne
 	}
 }
 
+// tenantName says where a connection leads: to a tenant, or to a server.
 func tenantName(c connections.Connection) string {
-	return strings.Join(compact(c.Tenant.Domain, c.Tenant.ID)[:1], "")
+	if c.Location == connections.OnPremises {
+		return cmp.Or(c.Endpoints.Server, c.Account)
+	}
+	return cmp.Or(c.Tenant.Domain, c.Tenant.ID)
 }
 
 // local makes a file of a reference absolute: it lies beside the fleet's file.
@@ -202,7 +207,7 @@ func (o *applyOptions) source(ctx context.Context, env *wizard.Env, e fleet.Entr
 			values[name+"-file"] = string(v.Ref)
 		case name == "cert-file":
 			values[name] = o.beside(v.Text)
-		case name == "credential-ref":
+		case name == "credential-ref", name == "password-ref":
 			values[name] = string(o.local(connections.Ref(v.Text)))
 		default:
 			values[name] = v.Text
@@ -241,9 +246,9 @@ func (o *applyOptions) item(ctx context.Context, p *applyPlan, e fleet.Entry, sa
 	}
 	i.wanted = i.session.Wanted()
 	if i.wanted.Location == connections.OnPremises {
-		i.tenant = i.wanted.Account
-	} else if wrong := i.findTenant(ctx, p, find); wrong != nil {
-		return one("%v", wrong)
+		i.tenant = tenantName(i.wanted)
+	} else if err := i.findTenant(ctx, p, find); err != nil {
+		return one("%v", err)
 	}
 	if saved == nil {
 		// What can be known before anything is registered is said before.
@@ -276,7 +281,7 @@ func (o *applyOptions) item(ctx context.Context, p *applyPlan, e fleet.Entry, sa
 	return i, nil
 }
 
-// findTenant looks up which tenant the entry means.
+// findTenant learns which tenant an entry means.
 func (i *applyItem) findTenant(ctx context.Context, p *applyPlan, find *tenantFinder) error {
 	cl, err := p.env.Clouds.Find(i.wanted.Cloud)
 	if err != nil {
@@ -319,16 +324,16 @@ func (i *applyItem) compare(ctx context.Context) (fixed []string) {
 	}
 	_, asksName := i.entry.Values["app-name"]
 	differs(&fixed, "kind", w.Kind != c.Kind)
-	differs(&fixed, "location", w.Location != c.Location)
-	differs(&fixed, "cloud", !strings.EqualFold(w.Cloud, c.Cloud))
-	if w.Location == connections.OnPremises {
-		differs(&i.changes, "admin-upn", !strings.EqualFold(w.Account, c.Account))
-		differs(&i.changes, "server", w.Endpoints.EWS == "" != (c.Endpoints.Autodiscover != "") || w.Endpoints.EWS != "" && !strings.EqualFold(w.Endpoints.EWS, c.Endpoints.EWS))
-		differs(&i.changes, "powershell-url", !strings.EqualFold(w.Endpoints.PowerShell, c.Endpoints.PowerShell))
+	differs(&fixed, "location", (w.Location == connections.OnPremises) != (c.Location == connections.OnPremises))
+	if w.Location == connections.OnPremises || len(fixed) > 0 {
+		differs(&i.changes, "server", !i.session.SameServer(c))
+		differs(&i.changes, "powershell-url", w.Endpoints.PowerShell != c.Endpoints.PowerShell)
 		differs(&i.changes, "ad-domain", !strings.EqualFold(w.Endpoints.Domain, c.Endpoints.Domain))
+		differs(&i.changes, "admin-upn", !strings.EqualFold(w.Account, c.Account))
 		differs(&i.changes, "credential", !i.session.SameCredential(ctx, c))
 		return fixed
 	}
+	differs(&fixed, "cloud", !strings.EqualFold(w.Cloud, c.Cloud))
 	differs(&i.changes, "mailbox", w.Account != "" && !strings.EqualFold(w.Account, c.Account))
 	differs(&i.changes, "sharepoint-url", w.Endpoints.SharePoint != "" && !strings.EqualFold(w.Endpoints.SharePoint, c.Endpoints.SharePoint))
 	differs(&i.changes, "admin-url", w.Endpoints.Admin != "" && c.Endpoints.Admin != "" && !strings.EqualFold(w.Endpoints.Admin, c.Endpoints.Admin))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/verify"
 	"github.com/c2conn/c2conn/wizard"
 )
 
@@ -16,6 +17,11 @@ import (
 // the other, so that nothing is written to a tenant twice at a time.
 func (o *applyOptions) carryOut(ctx context.Context, p *applyPlan) {
 	shared := newSharing(o.app, o.perTenant)
+	for _, i := range p.items {
+		if i.session != nil { // a wrong password is found out once, not once for each entry
+			i.session.Env.Share = func(s *verify.Server) *verify.Server { return shared.server(verify.Target{Server: s}) }
+		}
+	}
 	slots := make(chan struct{}, o.tenants)
 	var wg sync.WaitGroup
 	for _, t := range p.tenants {

@@ -124,6 +124,24 @@ func TestOnPremisesByName(t *testing.T) {
 	n.must(0, args...)
 }
 
+// TestNamedCertificateAlone: a certificate that is named is the only one that is trusted.
+func TestNamedCertificateAlone(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	other := strings.Repeat("0", 64)
+	_, stderr := n.must(2, n.named("--certificate-sha256", other)...)
+	contains(t, stderr, n.world.Fingerprint()[:8], "It is not the one that --certificate-sha256 names")
+	for _, args := range [][]string{n.named("--certificate-sha256", other, "--trust-certificate"), n.discovered("--certificate-sha256", other)} {
+		_, stderr = n.must(2, args...)
+		contains(t, stderr, "--certificate-sha256 and --trust-certificate contradict each other; give one")
+	}
+	n.env["C2CONN_TRUST"] = "yes"
+	n.must(2, n.named("--certificate-sha256", other)...)
+	if got := n.world.FailedSignIns() + len(n.world.Requests("")); got != 0 {
+		t.Errorf("%d requests to a server that is not trusted", got)
+	}
+}
+
 // TestOnPremisesDiscovered: Autodiscover leads to the server, and tells what it tried.
 func TestOnPremisesDiscovered(t *testing.T) {
 	t.Parallel()
@@ -158,6 +176,9 @@ func TestWrongPasswordsAreCounted(t *testing.T) {
 			for range 10 {
 				_, stderr := n.must(3, args...)
 				contains(t, stderr, "The password of exadmin@corp.test is wrong")
+				if strings.Contains(stderr, "may be left behind") {
+					t.Fatalf("a shell that was never asked for:\n%s", stderr)
+				}
 			}
 			if got := n.world.FailedSignIns(); got != 10 {
 				t.Errorf("%d failed sign-ins", got)
@@ -182,6 +203,22 @@ func TestWrongPasswordOfMany(t *testing.T) {
 	}
 	n.must(3, "verify", "--all")
 	if got := n.world.FailedSignIns(); got != 1 {
+		t.Errorf("%d failed sign-ins", got)
+	}
+}
+
+// TestWrongPasswordOfManyCopies: the same, where each connection keeps its own copy of
+// the password, and the account's name is written differently.
+func TestWrongPasswordOfManyCopies(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	for _, name := range []string{"one", "two", "three"} {
+		n.must(3, n.named("--password-file", n.env["WRONG"], "--save-unverified", "--name", name)...)
+	}
+	n.must(3, n.named("--password-file", n.env["WRONG"], "--admin-upn", strings.ToUpper(exchangeAdmin), "--save-unverified", "--name", "four")...)
+	before := n.world.FailedSignIns()
+	n.must(3, "verify", "--all")
+	if got := n.world.FailedSignIns() - before; got != 1 {
 		t.Errorf("%d failed sign-ins", got)
 	}
 }
@@ -218,6 +255,18 @@ func TestOnPremisesFaults(t *testing.T) {
 	}
 }
 
+// TestGrantedNotYetInForce: a right that was granted and is not heeded yet is told as
+// what it is, also later; and whoever stops the wait knows of the assignment.
+func TestGrantedNotYetInForce(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Faults: []string{"impersonation-delay=80s"}})
+	_, stderr := n.must(5, n.named("--grant-impersonation", "--save-unverified", "--timeout", "30s")...)
+	contains(t, stderr, "… Impersonation: Granted by the role assignment “c2conn impersonation exadmin”", "does not heed it yet")
+	stdout, stderr := n.must(5, "verify", "it")
+	contains(t, stdout+stderr, "does not heed it yet", "c2conn impersonation exadmin")
+	n.must(0, "verify", "it", "--grant-impersonation") // waits for the rest
+}
+
 // TestExtendedProtection: a proxy in between breaks the binding to the certificate,
 // and that is told, not a wrong password.
 func TestExtendedProtection(t *testing.T) {
@@ -237,6 +286,16 @@ func TestOnPremisesEdit(t *testing.T) {
 	n.must(0, "edit", "it", "--set", "name=other")
 	stdout, _ := n.must(0, "show", "other", "--output", "json")
 	contains(t, stdout, n.world.Fingerprint(), `"type": "password"`, `"server": "exch01.corp.test"`)
+	// Another server has another EWS URL, and the old one is not asked in its name.
+	before := len(n.world.Requests(""))
+	_, stderr := n.must(5, "edit", "other", "--set", "server=exch02.corp.test")
+	contains(t, stderr, "The name exch02.corp.test cannot be resolved")
+	if got := len(n.world.Requests("")); got != before {
+		t.Errorf("%d requests to the old server", got-before)
+	}
+	// An EWS URL of its own stays, and is what the sign-in is told of.
+	_, stderr = n.must(5, "edit", "other", "--set", "server=exch02.corp.test", "--set", "ews-url=https://exch01.corp.test/EWS/Exchange.asmx")
+	contains(t, stderr, "Signed in to exch01.corp.test with")
 	n.must(3, "edit", "other", "--password-file", n.env["WRONG"])
 	n.must(0, "edit", "other", "--password-file", n.env["PASS"])
 	n.must(0, "verify", "other")

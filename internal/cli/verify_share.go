@@ -21,14 +21,14 @@ type sharing struct {
 	tenants   entra.Tenants
 
 	mu      sync.Mutex
-	servers map[string]*verify.Server
+	servers []*verify.Server // one for each account
 	apps    map[string]*entra.App
 	creds   map[string]func() (entra.Credential, error)
 	queues  map[string]*transport.Slots
 }
 
 func newSharing(a *app, perTenant int) *sharing {
-	return &sharing{from: a, perTenant: perTenant, apps: map[string]*entra.App{}, servers: map[string]*verify.Server{}, creds: map[string]func() (entra.Credential, error){}, queues: map[string]*transport.Slots{}}
+	return &sharing{from: a, perTenant: perTenant, apps: map[string]*entra.App{}, creds: map[string]func() (entra.Credential, error){}, queues: map[string]*transport.Slots{}}
 }
 
 // tenantKey tells tenants apart.
@@ -74,16 +74,17 @@ func (s *sharing) credential(load credentialLoader) credentialLoader {
 }
 
 // server is that of a connection, with the account of all that sign in alike: a wrong
-// password is found out once, not once for each of them.
+// password is found out once, not once for each of them. What counts is the password
+// itself, because each connection keeps its own copy in the store.
 func (s *sharing) server(target verify.Target) *verify.Server {
-	c := target.Connection
-	key := strings.Join([]string{strings.ToLower(c.Account), strings.ToLower(c.Endpoints.Domain), c.Credential.Cache, credentialKey(c)}, "\n")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known := s.servers[key]; known != nil {
-		return target.Server.WithAccountOf(known)
+	for _, known := range s.servers {
+		if known.Account.Alike(target.Server.Account) {
+			return target.Server.WithAccountOf(known)
+		}
 	}
-	s.servers[key] = target.Server
+	s.servers = append(s.servers, target.Server)
 	return target.Server
 }
 

@@ -289,7 +289,7 @@ func (w *wire) roundTrip(req *http.Request) (reply, error) {
 	if err := <-w.first; err != nil {
 		return reply{}, fmt.Errorf("the connection was cut before the answer came: %w", err)
 	}
-	res, err := http.ReadResponse(w.r, req)
+	res, err := http.ReadResponse(w.r, req) //nolint:bodyclose // readBody reads it to its end, and the connection is ours
 	if err != nil {
 		return reply{}, fmt.Errorf("read the answer: %w", err)
 	}

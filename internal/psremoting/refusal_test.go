@@ -73,7 +73,7 @@ func TestRefusals(t *testing.T) {
 			return e.Status == 404 && strings.Contains(err.Error(), "404") && e.Code == 0
 		}},
 		"another fault": {500, nil, func(q request) string { return fault(q, 2150858752, "The client cannot connect.\u202e") }, func(err error, e *Error) bool {
-			return err == error(e) && e.Code == 2150858752 && e.Message == "The client cannot connect." && e.Op == "Create"
+			return errors.Is(err, e) && e.Code == 2150858752 && e.Message == "The client cannot connect." && e.Op == "Create"
 		}},
 		"a fault, but 200": {200, nil, func(q request) string { return fault(q, 1, "no") }, func(_ error, e *Error) bool { return e.Code == 1 }},
 	} {

@@ -278,7 +278,7 @@ func TestTake(t *testing.T) {
 	}
 	enough := errors.New("enough")
 	c.Take = func(Object) error { return enough }
-	if _, err := session.Run(t.Context(), c); err != enough {
+	if _, err := session.Run(t.Context(), c); !errors.Is(err, enough) {
 		t.Error(err)
 	}
 	if _, err := session.Run(t.Context(), c); !errors.Is(err, ErrGivenUp) || !errors.Is(err, enough) {

@@ -3,6 +3,7 @@ package psremoting
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,7 +39,7 @@ func (s *secure) post(ctx context.Context, id string, envelope []byte) (reply, e
 	req.Header.Set("Content-Type", soapType)
 	res, err := s.client.Do(req)
 	if err != nil {
-		if u, ok := err.(*url.Error); ok {
+		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err // method and address say nothing to an admin
 		}
 		return reply{}, err

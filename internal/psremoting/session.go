@@ -13,6 +13,7 @@ import (
 
 	"github.com/c2conn/c2conn/internal/progress"
 	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/internal/winauth"
 )
 
 // Options are what Open needs.
@@ -79,9 +80,8 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 		return s, nil
 	}
 	if s.e.shell != "" {
-		// Where signing in failed twice in the same way, nothing was opened.
-		if e := s.delete(ctx); e != nil && !absent(e) && cause(e) != cause(err) {
-			err = fmt.Errorf("%w (the half-open shell may be left behind: %w)", err, e)
+		if e := s.delete(ctx); e != nil && !absent(e) {
+			err = fmt.Errorf("%w; the half-open shell may be left behind: %w", err, e)
 		}
 	}
 	s.end()
@@ -187,7 +187,7 @@ func uncertain(err error) bool {
 	var redirect *RedirectError
 	var kept *unsent
 	var dial *net.OpError
-	if !errors.As(err, &e) || errors.As(err, &redirect) || errors.As(err, &kept) || errors.As(err, &dial) && dial.Op == "dial" {
+	if winauth.Refusal(err) || !errors.As(err, &e) || errors.As(err, &redirect) || errors.As(err, &kept) || errors.As(err, &dial) && dial.Op == "dial" {
 		return false
 	}
 	// A fault is a no; so are the statuses with which IIS refuses.
@@ -261,13 +261,4 @@ func (s *Session) Close(ctx context.Context) error {
 		return nil
 	}
 	return err
-}
-
-// cause is the text of what an error goes back to.
-func cause(err error) string {
-	var e *Error
-	if errors.As(err, &e) && e.Err != nil {
-		return e.Err.Error()
-	}
-	return err.Error()
 }

@@ -158,19 +158,19 @@ func (s *subject) serverEWS() *ews.Client {
 // exchangeServer opens the account's own inbox: that proves the address, the
 // certificate, the sign-in and the mailbox, and tells the version.
 func (s *subject) exchangeServer(ctx context.Context, _ need) task.Result {
-	host, at := s.exchange.at()
+	_, at := s.exchange.at()
 	_, version, err := s.serverEWS().GetFolder(ctx, "", "inbox")
 	signedIn, known := s.target.Server.Account.SignIn(hostPort(at))
 	if err != nil {
 		s.exchange.mu.Lock()
 		s.exchange.strange = strange(err)
 		s.exchange.mu.Unlock()
-		return s.fail("", s.explained(err, signedIn))
+		return s.fail("", s.explained(err))
 	}
 	v := exchangeserver.VersionOf(version.Major, version.Minor, version.MajorBuild)
 	r := pass(v.Name)
 	if known && signedIn.Method != "" {
-		r.Details = append(r.Details, fmt.Sprintf("Signed in to %s with %s.", host, signedIn.Method))
+		r.Details = append(r.Details, fmt.Sprintf("Signed in to %s with %s.", hostPort(at), signedIn.Method))
 		for _, why := range signedIn.Why {
 			r.Details = append(r.Details, "Not with Kerberos: "+transport.CleanText(why.Error(), 300))
 		}
@@ -198,8 +198,8 @@ func strange(err error) bool {
 	return errors.As(err, &untrusted) || errors.As(err, &changed)
 }
 
-// explained adds to a refusal why Kerberos was not used, where that is known.
-func (s *subject) explained(err error, signedIn winauth.SignIn) error {
+// explained tells a refusal by policy from others.
+func (s *subject) explained(err error) error {
 	var e *ews.Error
 	if errors.As(err, &e) && e.Status == http.StatusForbidden {
 		return &advice.EWSForbiddenError{Err: err}

@@ -10,6 +10,7 @@ import (
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/ews"
 	"github.com/c2conn/c2conn/internal/exchangeserver"
+	"github.com/c2conn/c2conn/internal/progress"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/transport"
 )
@@ -39,10 +40,12 @@ func (s *subject) impersonation(ctx context.Context, _ need) task.Result {
 	if !mayNotActFor(err) {
 		return s.fail("", err)
 	}
-	if list := enabled(rights.Assignments); len(list) > 0 && !limited(list) {
-		return s.fail("", &advice.GrantSpreadsError{Assignment: list[0].Name})
-	} else if len(list) > 0 {
+	list := enabled(rights.Assignments)
+	if len(list) > 0 && limited(list) {
 		return s.fail("", &advice.ImpersonationScopeError{Account: account, Scopes: scopes(rights.Assignments)})
+	}
+	if len(list) > 0 {
+		return s.notYet(ctx, everybody(list), others)
 	}
 	missing := &advice.NoImpersonationError{Account: account, Delegating: len(rights.Delegating) > 0, MayGrant: rightsErr == nil, Err: err}
 	if !s.target.Server.Grant {
@@ -57,6 +60,8 @@ func (s *subject) impersonation(ctx context.Context, _ need) task.Result {
 		return s.fail("", &advice.GrantError{Account: account, Err: err})
 	}
 	granted := "Granted by the role assignment “" + name + "”. To remove it: Remove-ManagementRoleAssignment '" + strings.ReplaceAll(name, "'", "''") + "'"
+	// Whoever stops the run now has to know what stays.
+	progress.Report(ctx, progress.Update{Text: granted})
 	as, err = s.waitFor(ctx, others)
 	if err != nil {
 		if !mayNotActFor(err) {
@@ -71,6 +76,21 @@ func (s *subject) impersonation(ctx context.Context, _ need) task.Result {
 	r := pass("granted; acted for " + as)
 	r.Details = []string{granted}
 	return r
+}
+
+// notYet is the result where an assignment reaches everybody, and the server does not
+// heed it: it is new. Who may have the right granted waits for it, too.
+func (s *subject) notYet(ctx context.Context, assignment string, others []string) task.Result {
+	if s.target.Server.Grant {
+		as, err := s.waitFor(ctx, others)
+		if err == nil {
+			return pass("acted for " + as)
+		}
+		if !mayNotActFor(err) {
+			return s.fail("", err)
+		}
+	}
+	return s.fail("", &advice.GrantSpreadsError{Assignment: assignment})
 }
 
 // rights reads the role assignments of the account.
@@ -141,11 +161,16 @@ func (s *subject) waitFor(ctx context.Context, mailboxes []string) (string, erro
 		end = limit
 	}
 	var pause transport.Backoff
+	var last error
 	for {
 		as, err := s.actFor(ctx, mailboxes)
+		if err != nil && last != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return "", last // the time was up in the middle of a question
+		}
 		if err == nil || !mayNotActFor(err) {
 			return as, err
 		}
+		last = err
 		if !pause.Wait(ctx, s.o.Clock, end, "waiting until the server heeds the new right") {
 			return "", err
 		}
@@ -175,6 +200,16 @@ func limited(list []exchangeserver.Assignment) bool {
 		}
 	}
 	return true
+}
+
+// everybody is the name of the first assignment that is not limited.
+func everybody(list []exchangeserver.Assignment) string {
+	for _, a := range list {
+		if !a.Limited {
+			return a.Name
+		}
+	}
+	return ""
 }
 
 func scopes(list []exchangeserver.Assignment) (names []string) {

@@ -115,6 +115,7 @@ func TicketCache(c connections.Connection, getenv func(string) string) string {
 // would count against the account.
 type once struct{ next http.RoundTripper }
 
+// RoundTrip implements http.RoundTripper.
 func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := o.next.RoundTrip(r)
 	if err != nil && winauth.Refusal(err) {
@@ -153,7 +154,6 @@ type exchange struct {
 	open  func() (*exchangeserver.Server, error) // once; the session is closed by close
 	close func(context.Context) error
 
-	listed  chan struct{} // closed when mailboxes has ended
 	samples []string
 	strange bool   // its certificate is not trusted
 	own     string // the account's own primary address, where known
@@ -225,8 +225,3 @@ func (x *exchange) others(account string) []string {
 
 // errNoServer is a target without what an on-premises connection takes.
 var errNoServer = errors.New("verify: Target.Server is missing")
-
-// buildText is a build as Exchange writes it.
-func buildText(major, minor, build, revision int) string {
-	return fmt.Sprintf("%d.%d.%d.%d", major, minor, build, revision)
-}

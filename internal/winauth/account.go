@@ -73,6 +73,13 @@ func (a *Account) Name() string { return a.o.Name }
 // the tickets of a credential cache is possible.
 func (a *Account) HasPassword() bool { return !a.o.Password.IsZero() }
 
+// Alike tells whether other signs in the same way: with the same name, domain, and
+// password or credential cache, wherever these are kept.
+func (a *Account) Alike(other *Account) bool {
+	return strings.EqualFold(a.o.Name, other.o.Name) && strings.EqualFold(a.o.Domain, other.o.Domain) &&
+		a.o.Cache == other.o.Cache && a.o.Password.Equal(other.o.Password)
+}
+
 // Proven tells whether the password was right in a sign-in before. A later refusal
 // then has another reason than the password.
 func (a *Account) Proven() bool {

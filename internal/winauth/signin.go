@@ -134,7 +134,7 @@ func (l *lane) ntlm(r *request, scheme string, t *attempt) (*http.Response, erro
 		const attempts = 2 // a connection may be closed in between
 		var err error
 		for range attempts {
-			res, err = l.ntlmHandshake(r, scheme, password)
+			res, err = l.ntlmHandshake(r, scheme, password) //nolint:bodyclose // handed on, or drained by the lane
 			if !errors.Is(err, errOtherConnection) {
 				break
 			}
@@ -247,7 +247,7 @@ func (l *lane) tryBasic(r *request, t *attempt) (*http.Response, error) {
 	var res *http.Response
 	err := l.site.signer.account.Try(r.Context(), string(Basic), func(context.Context, connections.Secret) error {
 		var err error
-		if res, err = l.send(r, r.body, l.basic()); err != nil || res.StatusCode != http.StatusUnauthorized {
+		if res, err = l.send(r, r.body, l.basic()); err != nil || res.StatusCode != http.StatusUnauthorized { //nolint:bodyclose // handed on, or drained by the lane
 			return err
 		}
 		t.last, t.status = Basic, res.StatusCode

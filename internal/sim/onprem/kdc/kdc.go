@@ -58,7 +58,7 @@ type KDC struct {
 // New makes a KDC.
 func New(o Options) *KDC {
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = time.Now //nolint:forbidigo // where no clock is given
 	}
 	if o.Lifetime == 0 {
 		o.Lifetime = 10 * time.Hour
@@ -88,7 +88,7 @@ func Start(o Options) (*Server, error) {
 	if o.Addr == "" {
 		o.Addr = "127.0.0.1:0"
 	}
-	l, err := net.Listen("tcp", o.Addr)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", o.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("kdc: %w", err)
 	}

@@ -32,11 +32,12 @@ const (
 )
 
 const (
-	checksumGSS      int32 = 0x8003 // RFC 4121, section 4.1.1
-	optionSessionKey       = 1      // ap-options
-	optionMutual           = 2
-	usageAPReq             = 11
-	usageAPRep             = 12
+	optionSessionKey = 1 // ap-options
+	optionMutual     = 2
+	usageAPReq       = 11
+	usageAPRep       = 12
+
+	checksumGSS int32 = 0x8003 // RFC 4121, section 4.1.1
 )
 
 // AcceptorOptions are what NewAcceptor needs.
@@ -59,7 +60,7 @@ type Acceptor struct {
 // NewAcceptor makes an acceptor for a service.
 func NewAcceptor(o AcceptorOptions) *Acceptor {
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = time.Now //nolint:forbidigo // where no clock is given
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader

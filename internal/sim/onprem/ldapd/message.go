@@ -126,7 +126,7 @@ func parseRequest(message []byte) (request, error) {
 	var q request
 	p, err := ber.DecodePacketErr(message)
 	if err != nil {
-		return q, fmt.Errorf("%w: %v", errMalformed, err)
+		return q, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	if !is(p, ber.ClassUniversal, ber.TagSequence) || len(p.Children) < 2 || len(p.Children) > 3 {
 		return q, errMalformed

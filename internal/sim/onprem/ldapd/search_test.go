@@ -2,7 +2,6 @@ package ldapd_test
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -219,7 +218,7 @@ func TestReferrals(t *testing.T) {
 		_, err := c.Search(search(base, 0, "(objectClass=*)"))
 		refused(t, base, err, 10, "0000202B: RefErr")
 		var e *ldap.Error
-		if !errors.As(err, &e) || !strings.Contains(fmt.Sprintf("%s", e.Packet.Bytes()), want) {
+		if !errors.As(err, &e) || !strings.Contains(string(e.Packet.Bytes()), want) {
 			t.Errorf("%s: no referral to %s", base, want)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"crypto/hmac"
 	"crypto/md5"
 	"crypto/rand"
-	"crypto/rc4"
+	"crypto/rc4" //nolint:gosec // NTLM seals its session key with it (MS-NLMP 3.1.5.1.2)
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -50,7 +50,7 @@ type Acceptor struct{ o AcceptorOptions }
 // NewAcceptor makes an acceptor for a server of the domain.
 func NewAcceptor(o AcceptorOptions) *Acceptor {
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = time.Now //nolint:forbidigo // where no clock is given
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader

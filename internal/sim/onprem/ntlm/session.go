@@ -3,7 +3,7 @@ package ntlm
 import (
 	"bytes"
 	"crypto/md5"
-	"crypto/rc4"
+	"crypto/rc4" //nolint:gosec // NTLM seals its session key with it (MS-NLMP 3.1.5.1.2)
 	"encoding/binary"
 	"errors"
 
