@@ -248,7 +248,7 @@ func windowsRow(err error) (row, bool) {
 			why: "Trusted: SHA-256 " + or(changed.Want, "?") + ". Shown: " + or(changed.Got, "?") + " (" + or(changed.Reason, "it does not verify") + "). Either somebody renewed it, or somebody else answers in its place.",
 			next: []string{"Ask whoever runs the server whether the certificate was renewed, and compare the SHA-256 with the server's own:",
 				"PS> Get-ExchangeCertificate | ForEach-Object { $_.Subject; [BitConverter]::ToString([Security.Cryptography.SHA256]::Create().ComputeHash($_.RawData)) }",
-				"Only if it is the same, trust the new one:", "$ c2conn edit {connectionarg} --set certificate-sha256=" + or(changed.Got, "SHA256"), "If it is not, tell your security team."},
+				"Only if it is the same, trust the new one: {trust}" + or(changed.Got, "SHA256"), "If it is not, tell your security team."},
 			class: ClassAuth,
 		}, true
 	case errors.As(err, &untrusted) && ldapPort(untrusted.Host):

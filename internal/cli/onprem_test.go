@@ -129,14 +129,14 @@ func TestNamedCertificateAlone(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t, onprem.Options{})
 	other := strings.Repeat("0", 64)
-	_, stderr := n.must(2, n.named("--certificate-sha256", other)...)
-	contains(t, stderr, n.world.Fingerprint()[:8], "It is not the one that --certificate-sha256 names")
+	_, stderr := n.must(3, n.named("--certificate-sha256", other)...)
+	contains(t, stderr, n.world.Fingerprint()[:8], "another certificate than the trusted one")
 	for _, args := range [][]string{n.named("--certificate-sha256", other, "--trust-certificate"), n.discovered("--certificate-sha256", other)} {
 		_, stderr = n.must(2, args...)
 		contains(t, stderr, "--certificate-sha256 and --trust-certificate contradict each other; give one")
 	}
 	n.env["C2CONN_TRUST"] = "yes"
-	n.must(2, n.named("--certificate-sha256", other)...)
+	n.must(3, n.named("--certificate-sha256", other)...)
 	if got := n.world.FailedSignIns() + len(n.world.Requests("")); got != 0 {
 		t.Errorf("%d requests to a server that is not trusted", got)
 	}
