@@ -250,6 +250,9 @@ func (g given) name() string {
 	return "--" + g.from
 }
 
+// ErrSurplus is an answer that was given and is not asked for.
+var ErrSurplus = errors.New("does not go with the other answers")
+
 // surplus reports answers given by a flag that this run does not ask for: they
 // would be ignored, and whoever gave them believes otherwise.
 func (s *Session) surplus(found map[string]given) []Problem {
@@ -273,7 +276,7 @@ func (s *Session) surplus(found map[string]given) []Problem {
 			continue // to have confirmed too much does no harm
 		}
 		problems = append(problems, Problem{Key: f.Key, Title: f.Title, Flags: f.Flags(),
-			Err: errors.New("does not go with the other answers")})
+			Err: ErrSurplus})
 	}
 	return problems
 }

@@ -14,7 +14,7 @@ import (
 // in a file beside it.
 func (n *network) serverFleet(password, more string) string {
 	n.t.Helper()
-	file := n.file("fleet.yaml", "fleet: servers\nconnections:\n"+strings.Join([]string{
+	file := n.file("fleet.yaml", "fleet: servers\ndefaults: {tenant-id: contoso.example, cloud: global, registration: auto}\nconnections:\n"+strings.Join([]string{
 		n.serverEntry("one", more), n.serverEntry("two", more),
 	}, ""))
 	if err := os.WriteFile(filepath.Join(filepath.Dir(file), "pass"), []byte(password+"\n"), 0o600); err != nil {
@@ -33,6 +33,8 @@ func TestApplyOnPremises(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t, onprem.Options{Faults: []string{"granted"}})
 	file := n.serverFleet(adminPassword, "")
+	_, stderr := n.must(2, "apply", "-f", n.serverFleet(adminPassword, ", tenant-id: contoso.example"), "--dry-run")
+	contains(t, stderr, "does not go with the other answers") // where the entry itself says so
 	stdout, _ := n.must(0, "apply", "-f", file, "--dry-run")
 	contains(t, stdout, "2 to create", "exch01.corp.test")
 	stdout, _ = n.must(0, "apply", "-f", file, "--yes", "--output", "json")

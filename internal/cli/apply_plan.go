@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -240,7 +241,9 @@ func (o *applyOptions) item(ctx context.Context, p *applyPlan, e fleet.Entry, sa
 	env := *p.env
 	env.Profiles = &fleetProfiles{Store: p.env.Store, fleet: p.fleet, was: saved}
 	i.session = wizard.NewSession(wizard.FlowOf(e.Kind), &env)
-	list := i.session.Fill(o.source(ctx, p.env, e))
+	list := slices.DeleteFunc(i.session.Fill(o.source(ctx, p.env, e)), func(w wizard.Problem) bool {
+		return errors.Is(w.Err, wizard.ErrSurplus) && byDefault(e, w)
+	})
 	if list = append(list, i.session.Ready()...); len(list) > 0 {
 		return nil, entryProblems(e, list)
 	}
@@ -292,6 +295,15 @@ func (i *applyItem) findTenant(ctx context.Context, p *applyPlan, find *tenantFi
 		return fmt.Errorf("tenant %s: %w", i.tenant, err)
 	}
 	return i.session.Set("tenant_id", i.wanted.Tenant.ID, wizard.FromFlag, "tenant-id")
+}
+
+// byDefault reports whether a problem is of a default of the file, which is meant for the
+// entries that ask for it.
+func byDefault(e fleet.Entry, w wizard.Problem) bool {
+	return !slices.ContainsFunc(w.Flags, func(flag string) bool {
+		v, ok := e.Values[strings.TrimSuffix(strings.TrimPrefix(flag, "--"), "-file")]
+		return ok && !v.Default
+	})
 }
 
 // entryProblems are the wizard's problems at their places in the file.

@@ -267,6 +267,17 @@ func TestGrantedNotYetInForce(t *testing.T) {
 	n.must(0, "verify", "it", "--grant-impersonation") // waits for the rest
 }
 
+// TestHostileNames: what a server calls a role assignment ends in a command to paste.
+func TestHostileNames(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Faults: []string{"powershell-hostile=control"}})
+	_, stderr := n.must(0, n.named("--grant-impersonation")...)
+	contains(t, stderr, "’’; calc; ’’'")
+	if strings.ContainsAny(stderr, "\x1b\x07\x00\u202e") {
+		t.Errorf("control characters:\n%q", stderr)
+	}
+}
+
 // TestExtendedProtection: a proxy in between breaks the binding to the certificate,
 // and that is told, not a wrong password.
 func TestExtendedProtection(t *testing.T) {

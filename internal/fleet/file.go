@@ -36,9 +36,10 @@ type Entry struct {
 
 // Value is a value of an entry: a text, or a reference to a secret.
 type Value struct {
-	Text string
-	Ref  connections.Ref // instead of Text
-	Line int
+	Text    string
+	Ref     connections.Ref // instead of Text
+	Line    int
+	Default bool // it is a default of the file, not the entry's own
 }
 
 // Token says where the token is that an administrator signs in to a tenant with.
@@ -246,6 +247,10 @@ func (r *reader) entry(n *yaml.Node, common map[string]raw, names map[string]int
 	for name, v := range common {
 		if _, mine := own[name]; !mine && name != "kind" && !contradicts(name, own) {
 			r.value(&e, fields, name, v, false)
+			if given, ok := e.Values[name]; ok {
+				given.Default = true
+				e.Values[name] = given
+			}
 		}
 	}
 	if e.Auto {
@@ -261,6 +266,9 @@ func contradicts(name string, own map[string]raw) bool {
 	ways := []string{"auto", "manual", "registration"}
 	if !slices.Contains(ways, name) {
 		return false
+	}
+	if _, server := own["on-premises"]; server {
+		return true // no application is registered
 	}
 	return slices.ContainsFunc(ways, func(w string) bool { _, ok := own[w]; return ok })
 }

@@ -59,7 +59,7 @@ func (s *subject) impersonation(ctx context.Context, _ need) task.Result {
 	if err != nil {
 		return s.fail("", &advice.GrantError{Account: account, Err: err})
 	}
-	granted := "Granted by the role assignment “" + name + "”. To remove it: Remove-ManagementRoleAssignment '" + strings.ReplaceAll(name, "'", "''") + "'"
+	granted := "Granted by the role assignment “" + name + "”. To remove it: Remove-ManagementRoleAssignment '" + doubled(name) + "'"
 	// Whoever stops the run now has to know what stays.
 	progress.Report(ctx, progress.Update{Text: granted})
 	as, err = s.waitFor(ctx, others)
@@ -181,6 +181,12 @@ func (s *subject) waitFor(ctx context.Context, mailboxes []string) (string, erro
 func mayNotActFor(err error) bool {
 	var e *ews.Error
 	return errors.As(err, &e) && (e.Code == "ErrorImpersonateUserDenied" || e.Code == "ErrorImpersonationDenied" || e.Code == "ErrorImpersonationFailed")
+}
+
+// doubled is a text within single quotes of PowerShell, which takes the typographic ones
+// for quotes, too: the server chose the text, and people paste the command.
+func doubled(text string) string {
+	return strings.NewReplacer("'", "''", "‘", "‘‘", "’", "’’", "‚", "‚‚", "‛", "‛‛").Replace(text)
 }
 
 func enabled(list []exchangeserver.Assignment) (on []exchangeserver.Assignment) {

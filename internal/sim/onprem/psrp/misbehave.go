@@ -132,8 +132,8 @@ func hostile(kind string) string {
 	switch kind {
 	case "bomb": // entities that grow
 		return `<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>` + open + `<S N="Name">&b;</S>` + end
-	case "control": // terminal escapes, a reversed name, NUL, half a surrogate pair
-		return open + `<S N="Name">_x001B_]0;owned_x0007__x001B_[31mAdmin_x000D__x000A_second line` + "\u202e" + `gpj.exe_x0000__xD83D_</S>` +
+	case "control": // terminal escapes, a reversed name, NUL, half a surrogate pair, PowerShell's quotes
+		return open + `<S N="Name">_x001B_]0;owned_x0007__x001B_[31mAdmin_x000D__x000A_second line` + "\u202e" + `gpj.exe_x0000__xD83D_ ’; calc; ’</S>` +
 			`<S N="DisplayName">_x001B_[2J</S><S N="PrimarySmtpAddress">_x009B_31m@corp.test</S>` + end
 	case "cycle":
 		return open + `<Ref N="Self" RefId="0" />` + end
