@@ -114,7 +114,7 @@ func (c *Client) drop(politely bool) {
 	}
 	if politely && !c.link.ldap.IsClosing() {
 		// An unbind has no answer; writing it must not hang either.
-		_ = c.link.wire.SetDeadline(time.Now().Add(time.Second))
+		_ = c.link.wire.SetDeadline(time.Now().Add(time.Second)) //nolint:forbidigo // a socket goes by the computer's clock
 		_ = c.link.ldap.Unbind()
 	} else {
 		_ = c.link.wire.SetDeadline(time.Unix(1, 0))

@@ -81,7 +81,7 @@ type Server struct {
 // New returns a server that listens nowhere yet.
 func New(o Options) *Server {
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = time.Now //nolint:forbidigo // where no clock is given
 	}
 	if o.Delay == 0 {
 		o.Delay = 3 * time.Second

@@ -46,7 +46,7 @@ func (s *Server) serve(c net.Conn, withTLS bool) {
 	}
 	x.use(x.conn)
 	for {
-		_ = x.conn.SetReadDeadline(time.Now().Add(idleLimit))
+		_ = x.conn.SetReadDeadline(time.Now().Add(idleLimit)) //nolint:forbidigo // a socket goes by the computer's clock
 		message, err := readMessage(x.in)
 		if errors.Is(err, errMalformed) {
 			x.disconnect("The message is no LDAP message.")
@@ -65,7 +65,7 @@ func (x *session) use(c net.Conn) {
 }
 
 func (x *session) startTLS() error {
-	_ = x.conn.SetDeadline(time.Now().Add(handshakeLimit))
+	_ = x.conn.SetDeadline(time.Now().Add(handshakeLimit)) //nolint:forbidigo // a socket goes by the computer's clock
 	var shown *tls.Certificate
 	c := tls.Server(x.conn, x.s.tlsConfig(&shown))
 	if err := c.HandshakeContext(x.s.ctx); err != nil {
@@ -179,7 +179,7 @@ func (x *session) disconnect(why string) {
 }
 
 func (x *session) send(packets ...*ber.Packet) error {
-	_ = x.conn.SetWriteDeadline(time.Now().Add(writeLimit))
+	_ = x.conn.SetWriteDeadline(time.Now().Add(writeLimit)) //nolint:forbidigo // a socket goes by the computer's clock
 	for _, p := range packets {
 		if _, err := x.out.Write(p.Bytes()); err != nil {
 			return err
