@@ -12,6 +12,7 @@ import (
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/cloud"
+	"github.com/c2conn/c2conn/internal/exchangeserver"
 )
 
 func newDelete(a *app) *cobra.Command {
@@ -99,6 +100,7 @@ func (a *app) deleteOne(ctx context.Context, c connections.Connection, yes bool)
 		a.errorf("\n")
 	}
 	a.sayCertificate(ctx, c)
+	a.sayGrant(c)
 	return nil
 }
 
@@ -117,6 +119,14 @@ func (a *app) deleteProfile(ctx context.Context, c connections.Connection) error
 		return fmt.Errorf("connection %s is deleted, but a secret kept for it could not be removed: %w", c.Name, err)
 	}
 	return nil
+}
+
+// sayGrant says what stays on a server: c2conn keeps no record of what it granted there.
+func (a *app) sayGrant(c connections.Connection) {
+	if c.Location == connections.OnPremises && c.Kind == connections.Exchange {
+		name := strings.ReplaceAll(exchangeserver.GrantPrefix+clean(c.Account), "'", "''")
+		a.errorf("If c2conn granted the impersonation right, that stays on the server. To remove it, as Exchange administrator:\n  PS> Get-ManagementRoleAssignment '%s' | Remove-ManagementRoleAssignment\n", name)
+	}
 }
 
 // sayCertificate says what becomes of the certificate of a deleted connection.

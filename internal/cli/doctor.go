@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,15 +20,17 @@ import (
 	"github.com/c2conn/c2conn/internal/doctor"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/internal/verify"
+	"github.com/c2conn/c2conn/internal/winauth"
 )
 
 func newDoctor(a *app) *cobra.Command {
 	var offline, clean, yes bool
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Examine this computer and every saved connection", GroupID: groupUse,
-		Long: `Looks at the store and the key to its secrets, the clock, the proxy, and the hosts of
-every cloud in use (name, certificate, answer), at what interrupted commands left, and
-at each connection: whether its credential is to be had and matches, when it ends, when
+		Long: `Looks at the store and the key to its secrets, the clock, the proxy, the hosts of every
+cloud in use (name, certificate, answer), servers on the premises (certificate), at what
+interrupted commands left, and at each connection: whether its credential is to be had and matches, when it ends, when
 it was verified. Nobody signs in and nothing is changed, unless --clean removes saved
 secrets that nothing refers to. The exit code is 5 when something fails; warnings alone
 are 0.`,
@@ -66,7 +69,7 @@ func (a *app) doctor(ctx context.Context, offline, remove, yes bool) error {
 	o := doctor.Options{
 		Store: place.Store, Personal: place.Personal, Clouds: place.Clouds, HTTP: a.httpClient, Clock: a.Clock,
 		Proxy:   func(u string) (string, error) { return transport.ProxyFor(a.Getenv, u) },
-		Default: cmp.Or(a.Getenv("C2CONN_CLOUD"), cloud.Global), Offline: offline, More: a.doctorMore(),
+		Default: cmp.Or(a.Getenv("C2CONN_CLOUD"), cloud.Global), Offline: offline, More: a.doctorMore(), Look: a.look,
 	}
 	report, err := doctor.Run(ctx, o, func(e task.Event) {
 		if e.Kind == task.Progress {
@@ -272,4 +275,17 @@ func (a *app) rotationsCheck(ctx context.Context) task.Result {
 		return task.Result{Status: task.Pass, Finding: plural(len(list), "old credential waits", "old credentials wait") + " for its time"}
 	}
 	return task.Result{Status: task.Pass, Finding: "none"}
+}
+
+// look fetches the certificate of an on-premises connection's server. It signs in nowhere.
+func (a *app) look(ctx context.Context, c connections.Connection) (winauth.Certificate, error) {
+	u, err := url.Parse(c.Endpoints.EWS)
+	if err != nil {
+		return winauth.Certificate{}, err
+	}
+	server, err := verify.NewServer(c, verify.ServerOptions{Getenv: a.Getenv, ReadFile: a.ReadFile, Clock: a.Clock, Rand: a.Rand})
+	if err != nil {
+		return winauth.Certificate{}, err
+	}
+	return server.Trust.Look(ctx, server.Reach.Dial, u.Host)
 }

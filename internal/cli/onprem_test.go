@@ -398,3 +398,27 @@ func TestHandedOnPremises(t *testing.T) {
 	}
 	n.must(0, "delete", "it", "--yes")
 }
+
+// TestDoctorOnPremises: the server's certificate is looked at, and nobody signs in or asks
+// a cloud.
+func TestDoctorOnPremises(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.must(0, n.named("--grant-impersonation")...)
+	signIns := n.world.Counters().SignIns
+	_, stdout, stderr := n.run(t.Context(), "doctor", "--output", "json")
+	contains(t, stdout+stderr, `"id": "server"`, "certificate trusted")
+	if strings.Contains(stdout+stderr, "microsoftonline") {
+		t.Errorf("a cloud is asked:\n%s%s", stdout, stderr)
+	}
+	for protocol, before := range signIns {
+		if now := n.world.Counters().SignIns[protocol]; now != before {
+			t.Errorf("%v: %d sign-ins more", protocol, now-before)
+		}
+	}
+	if err := n.world.SetFault("certificate-changed"); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr = n.must(5, "doctor", "--output", "json")
+	contains(t, stdout+stderr, "another certificate than the trusted one")
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/internal/winauth"
 )
 
 // Options are the world that is examined.
@@ -25,9 +26,13 @@ type Options struct {
 	HTTP     func(cloud.Cloud) (*http.Client, error)
 	Proxy    func(rawURL string) (string, error) // host of the proxy for an address, "" for none
 	Clock    transport.Clock
-	Default  string      // the cloud that is examined where no connection names one
-	Offline  bool        // leave the network out
-	More     []task.Task // further checks of the machine
+	Default  string // the cloud that is examined where no connection names one
+	Offline  bool   // leave the network out
+
+	// Look fetches the certificate of the server of an on-premises connection; nil leaves
+	// such servers out.
+	Look func(ctx context.Context, c connections.Connection) (winauth.Certificate, error)
+	More []task.Task // further checks of the machine
 }
 
 // Report is what was found.

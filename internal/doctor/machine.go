@@ -8,9 +8,11 @@ import (
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/certs"
+	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/entra"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/verify"
+	"github.com/c2conn/c2conn/internal/winauth"
 )
 
 func (e *examination) machine(listErr error, entries []connections.Entry) []task.Task {
@@ -135,7 +137,30 @@ func (e *examination) connection(entry connections.Entry) []task.Task {
 		{ID: id("expiry"), Title: "Expiry", Run: func(context.Context) task.Result { return e.expiry(c) }},
 		{ID: id("verified"), Title: "Last verification", Run: func(context.Context) task.Result { return e.verified(c) }},
 	}
+	if c.Location == connections.OnPremises && c.Endpoints.EWS != "" && e.Look != nil && !e.Offline {
+		list = append(list, task.Task{ID: id("server"), Title: "Server", Limit: networkLimit, Run: func(ctx context.Context) task.Result { return e.server(ctx, c) }})
+	}
 	return list
+}
+
+// server looks at the certificate of a server on the premises, without signing in.
+func (e *examination) server(ctx context.Context, c connections.Connection) task.Result {
+	f := verify.FactsOf(c, cloud.Cloud{}, e.Clock.Now())
+	seen, err := e.Look(ctx, c)
+	switch {
+	case err != nil:
+		return bad(task.Fail, err, f)
+	case !seen.Trusted && c.Pins[seen.Host] != "":
+		return bad(task.Fail, &winauth.PinChangedError{Host: seen.Host, Want: c.Pins[seen.Host], Got: seen.SHA256, Certificate: seen.Leaf, Reason: seen.Reason}, f)
+	case !seen.Trusted:
+		return bad(task.Fail, &winauth.UntrustedError{Host: seen.Host, Certificate: seen.Leaf, SHA256: seen.SHA256, Reason: seen.Reason}, f)
+	}
+	left := int(seen.NotAfter.Sub(e.Clock.Now()) / day)
+	if left < int(expirySoon/day) {
+		return said(task.Warn, fmt.Sprintf("its certificate ends in %d days", left), "A renewed certificate that no authority vouches for is refused until somebody trusts it.",
+			"When it is renewed: c2conn edit "+advice.ShellWord(c.Name)+" --set certificate-sha256=SHA256")
+	}
+	return pass("answers; certificate trusted, %d days left", left)
 }
 
 func (e *examination) credential(ctx context.Context, c connections.Connection) task.Result {

@@ -24,8 +24,8 @@ type place struct {
 	base  string
 }
 
-// clouds lists the hosts that the connections use; without connections those of the
-// default cloud.
+// clouds lists the hosts of clouds that the connections use; without connections those
+// of the default cloud.
 func (e *examination) clouds(entries []connections.Entry) []place {
 	var out []place
 	add := func(c cloud.Cloud, base string) {
@@ -36,8 +36,10 @@ func (e *examination) clouds(entries []connections.Entry) []place {
 			}
 		}
 	}
+	servers := false
 	for _, entry := range entries {
 		c := entry.Connection
+		servers = servers || entry.Err == nil && c.Location == connections.OnPremises
 		in, err := e.Clouds.Find(c.Cloud)
 		if entry.Err != nil || c.Location != connections.Online || err != nil {
 			continue
@@ -50,7 +52,7 @@ func (e *examination) clouds(entries []connections.Entry) []place {
 			add(in, in.Outlook)
 		}
 	}
-	if in, err := e.Clouds.Find(e.Default); err == nil && len(out) == 0 {
+	if in, err := e.Clouds.Find(e.Default); err == nil && len(out) == 0 && !servers {
 		add(in, in.Login)
 		add(in, in.Graph)
 	}
