@@ -36,12 +36,13 @@ type SignedIn struct {
 // auto is what a run with automatic registration keeps besides its answers. All
 // copies of a Session share it.
 type auto struct {
-	mu       sync.Mutex
-	admin    *registration.Admin
-	findings *registration.Findings
-	wish     registration.Wish // as it was looked for
-	run      string            // the registration that was begun
-	keys     chan keyOrError   // a key pair, made while the user is busy elsewhere
+	mu         sync.Mutex
+	admin      *registration.Admin
+	findings   *registration.Findings
+	wish       registration.Wish // as it was looked for
+	run        string            // the registration that was begun
+	configured bool              // Configure ran for a server before
+	keys       chan keyOrError   // a key pair, made while the user is busy elsewhere
 
 	registrar *registration.Registrar // holds the run
 }

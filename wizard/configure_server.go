@@ -26,6 +26,15 @@ func (s *Session) configureServer(ctx context.Context, listen func(task.Event)) 
 	a := s.answersInForce()
 	out := &Outcome{Connection: s.asked(a)}
 	c := &out.Connection
+	if st := s.shared(); s.Env.Accounts != nil {
+		st.mu.Lock()
+		again := st.configured
+		st.configured = true
+		st.mu.Unlock()
+		if again {
+			s.Env.Accounts.Forget()
+		}
+	}
 	password, err := s.serverCredential(ctx, a, out)
 	if err != nil {
 		return nil, err
@@ -85,8 +94,8 @@ func (s *Session) server(a Answers, c connections.Connection, password connectio
 	if err != nil {
 		return nil, err
 	}
-	if s.Env.Share != nil {
-		server = s.Env.Share(server)
+	if s.Env.Accounts != nil {
+		server = s.Env.Accounts.Share(server)
 	}
 	server.Grant = a.Get(keyGrant) == yes
 	return server, nil

@@ -51,9 +51,9 @@ type Env struct {
 	Parallel int           // how many checks run side by side; 0 for all that can
 	Timeout  time.Duration // longest time for all checks together; 0 for their own limits only
 
-	// Share makes of what a connection to a server takes one that shares what is known of
-	// the account's password with others of the same account; nil for a run of its own.
-	Share func(*verify.Server) *verify.Server
+	// Accounts share what is known of passwords: with the sessions of the same Env, and
+	// between what is looked up and Configure. nil for each on its own.
+	Accounts *verify.Accounts
 
 	// What automatic registration needs besides.
 	StateDir      string        // of the store; its journals lie there

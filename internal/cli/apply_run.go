@@ -9,7 +9,6 @@ import (
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
-	"github.com/c2conn/c2conn/internal/verify"
 	"github.com/c2conn/c2conn/wizard"
 )
 
@@ -19,7 +18,7 @@ func (o *applyOptions) carryOut(ctx context.Context, p *applyPlan) {
 	shared := newSharing(o.app, o.perTenant)
 	for _, i := range p.items {
 		if i.session != nil { // a wrong password is found out once, not once for each entry
-			i.session.Env.Share = func(s *verify.Server) *verify.Server { return shared.server(verify.Target{Server: s}) }
+			i.session.Env.Accounts = &shared.servers
 		}
 	}
 	slots := make(chan struct{}, o.tenants)

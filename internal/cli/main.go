@@ -25,6 +25,7 @@ import (
 	"github.com/c2conn/c2conn/internal/cloud"
 	"github.com/c2conn/c2conn/internal/progress"
 	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/internal/verify"
 	"github.com/c2conn/c2conn/wizard"
 )
 
@@ -305,7 +306,7 @@ func (a *app) wizardEnv() (*wizard.Env, error) {
 	}
 	return &wizard.Env{
 		Store: store, Personal: personal, Clouds: clouds, HTTP: a.httpClient,
-		Clock: a.Clock, Rand: a.Rand, ReadFile: a.ReadFile, Getenv: a.Getenv,
+		Clock: a.Clock, Rand: a.Rand, ReadFile: a.ReadFile, Getenv: a.Getenv, Accounts: &verify.Accounts{},
 		StateDir: dir, BrowserLikely: browser.Likely(a.Getenv, runtime.GOOS), OpenBrowser: a.openBrowser,
 	}, nil
 }

@@ -163,7 +163,7 @@ func (a *app) examine(ctx context.Context, c connections.Connection, options ver
 	v.facts.Cloud = target.Cloud
 	if target.Server != nil {
 		if shared != nil {
-			target.Server = shared.server(target)
+			target.Server = shared.servers.Share(target.Server)
 		}
 		target.Server.Grant = a.grant
 	} else if options.HTTP, err = a.httpClient(target.Cloud); err != nil {

@@ -21,7 +21,7 @@ type sharing struct {
 	tenants   entra.Tenants
 
 	mu      sync.Mutex
-	servers []*verify.Server // one for each account
+	servers verify.Accounts
 	apps    map[string]*entra.App
 	creds   map[string]func() (entra.Credential, error)
 	queues  map[string]*transport.Slots
@@ -71,21 +71,6 @@ func (s *sharing) credential(load credentialLoader) credentialLoader {
 		s.mu.Unlock()
 		return get()
 	}
-}
-
-// server is that of a connection, with the account of all that sign in alike: a wrong
-// password is found out once, not once for each of them. What counts is the password
-// itself, because each connection keeps its own copy in the store.
-func (s *sharing) server(target verify.Target) *verify.Server {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, known := range s.servers {
-		if known.Account.Alike(target.Server.Account) {
-			return target.Server.WithAccountOf(known)
-		}
-	}
-	s.servers = append(s.servers, target.Server)
-	return target.Server
 }
 
 // app is the application of a connection, the same for all that sign in alike.
