@@ -222,6 +222,9 @@ func (s *Session) serverCredential(ctx context.Context, a Answers, out *Outcome)
 	switch a.Get(keySignInBy) {
 	case byKeeping:
 		was := s.edit.was
+		if !strings.EqualFold(c.Account, was.Account) {
+			return connections.Secret{}, problem(s, keySignInBy, fmt.Errorf("what is saved belongs to %s; give the password of %s", was.Account, c.Account))
+		}
 		c.Credential = was.Credential
 		out.keep = func(context.Context) (kept, error) { return kept{ref: was.Credential.Secret}, nil }
 		if was.Credential.Type == connections.TypeTicketCache {

@@ -99,7 +99,7 @@ func judge(err error, f Facts) judgement {
 	case errors.As(err, &foreign):
 		return judgement{row: foreignHostRow}
 	case errors.As(err, &network):
-		return fromNetwork(network)
+		return fromNetwork(network).nearby(f)
 	case late:
 		return judgement{row: deadlineRow, codes: []string{"network_timeout"}}
 	case errors.As(err, &metadata):

@@ -572,3 +572,20 @@ func serverEWSRow(e *ews.Error) (row, bool) {
 	}
 	return r, true
 }
+
+// nearby puts the words for a server of one's own in the place of those for a cloud.
+func (j judgement) nearby(f Facts) judgement {
+	if !f.OnPremises || j.class == ClassCancelled || j.link == "" {
+		return j
+	}
+	j.link = ""
+	j.why = strings.Replace(j.why, "or the cloud's address is misspelt", "or it is misspelt", 1)
+	var next []string
+	for _, step := range j.next {
+		if !strings.Contains(step, "cloud") {
+			next = append(next, step)
+		}
+	}
+	j.next = append([]string{"Check the name of the server, and that this computer asks the domain's DNS server (else name it: C2CONN_DNS=10.0.0.10)."}, next...)
+	return j
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -32,15 +33,18 @@ func NewReach(getenv func(string) string) (Reach, error) {
 	dialer := &net.Dialer{Timeout: dialLimit, KeepAlive: 30 * time.Second}
 	r := Reach{Resolver: net.DefaultResolver}
 	if server := getenv(dnsVariable); server != "" {
-		if _, _, err := net.SplitHostPort(server); err != nil {
-			server = net.JoinHostPort(strings.Trim(server, "[]"), "53")
+		at, err := netip.ParseAddrPort(server)
+		if err != nil {
+			var ip netip.Addr
+			if ip, err = netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(server, "["), "]")); err == nil {
+				at = netip.AddrPortFrom(ip, 53)
+			}
 		}
-		host, _, err := net.SplitHostPort(server)
-		if err != nil || net.ParseIP(host) == nil {
+		if err != nil || at.Port() == 0 {
 			return Reach{}, fmt.Errorf("%s is no address of a DNS server: write it as 10.0.0.10 or 10.0.0.10:53", dnsVariable)
 		}
 		r.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{Timeout: dialLimit}).DialContext(ctx, network, server)
+			return (&net.Dialer{Timeout: dialLimit}).DialContext(ctx, network, at.String())
 		}}
 		dialer.Resolver = r.Resolver
 	}

@@ -55,7 +55,7 @@ func TestReachRefuses(t *testing.T) {
 	t.Parallel()
 	for _, bad := range [][2]string{
 		{"C2CONN_CONNECT_TO", "host:443"}, {"C2CONN_CONNECT_TO", "host:443:other"}, {"C2CONN_CONNECT_TO", ":443:127.0.0.1:1"}, {"C2CONN_CONNECT_TO", "a\x1b[2J"},
-		{"C2CONN_DNS", "dc1.corp.test"}, {"C2CONN_DNS", "127.0.0.1:"[:4]},
+		{"C2CONN_DNS", "dc1.corp.test"}, {"C2CONN_DNS", "127."}, {"C2CONN_DNS", "127.0.0.1:dns"}, {"C2CONN_DNS", "127.0.0.1:99999"}, {"C2CONN_DNS", "127.0.0.1:0"},
 	} {
 		_, err := transport.NewReach(env(bad[0], bad[1]))
 		if err == nil || !strings.Contains(err.Error(), bad[0]) || strings.Contains(err.Error(), "\x1b") {
