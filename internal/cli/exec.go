@@ -10,8 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/cloud"
+	"github.com/c2conn/c2conn/internal/entra"
 	"github.com/c2conn/c2conn/internal/handout"
+	"github.com/c2conn/c2conn/internal/verify"
+	"github.com/c2conn/c2conn/wizard"
 )
 
 // watchCommand is how c2conn starts itself to remove a folder when it is gone.
@@ -42,7 +47,8 @@ func newExec(a *app) *cobra.Command {
 		Long: `Runs a command that finds the connection's credential in its environment, in the
 variables that Azure's libraries read: AZURE_TENANT_ID, AZURE_CLIENT_ID and
 AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH, AZURE_AUTHORITY_HOST outside the
-global cloud, and C2CONN_CONNECTION_… with the account and the addresses.
+global cloud, and C2CONN_CONNECTION_… with the account and the addresses. For a server
+on the premises those are all, with C2CONN_CONNECTION_PASSWORD (or KRB5CCNAME).
 
 A certificate is in a private file that exists as long as the command runs. It is
 removed when the command has ended, and also when c2conn or the command is killed; the
@@ -85,6 +91,17 @@ func (o *execOptions) run(ctx context.Context, a *app, name string, command []st
 		ctx, stop = a.Signals(ctx)
 	}
 	defer func() { stop() }()
+	c, err := a.connection(ctx, name)
+	if err != nil {
+		return err
+	}
+	if c.Location == connections.OnPremises {
+		vars, err := o.serverVariables(ctx, a, c)
+		if err != nil {
+			return err
+		}
+		return a.runHandedOut(command, a.environ(), vars, stop)
+	}
 	h, err := a.handOut(ctx, name)
 	if err != nil {
 		return err
@@ -110,16 +127,53 @@ func (o *execOptions) run(ctx context.Context, a *app, name string, command []st
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	var environ []string
-	if a.Environ != nil {
-		environ = a.Environ()
-	}
+	environ := a.environ()
 	for _, t := range tokens {
 		if slices.ContainsFunc(environ, func(e string) bool { return strings.HasPrefix(e, t.Name+"=") && len(e) > len(t.Name)+1 }) {
 			a.errorf("%s is set here already; the command gets the new token in it instead.\n", t.Name)
 		}
 	}
 	vars := append(append(h.variables(), credential...), tokens...)
+	return a.runHandedOut(command, environ, vars, stop)
+}
+
+func (a *app) environ() []string {
+	if a.Environ == nil {
+		return nil
+	}
+	return a.Environ()
+}
+
+// serverVariables are what a command gets of a connection to a server on the premises.
+func (o *execOptions) serverVariables(ctx context.Context, a *app, c connections.Connection) ([]handout.Variable, error) {
+	if len(o.tokens) > 0 {
+		return nil, refuse("%s is on-premises: there are no access tokens for its server; leave --token out", c.Name)
+	}
+	store, err := a.store()
+	if err != nil {
+		return nil, err
+	}
+	password, err := wizard.LoadPassword(ctx, store, c)
+	if err != nil {
+		return nil, &adviceError{err: &entra.SecretError{What: "password", Err: err}, facts: verify.FactsOf(c, cloud.Cloud{}, a.Clock.Now())}
+	}
+	e := c.Endpoints
+	var list []handout.Variable
+	for _, fact := range [][2]string{
+		{"NAME", c.Name}, {"KIND", string(c.Kind)}, {"ACCOUNT", c.Account}, {"DOMAIN", e.Domain}, {"SERVER", e.Server}, {"EWS_URL", e.EWS}, {"POWERSHELL_URL", e.PowerShell},
+	} {
+		if fact[1] != "" {
+			list = append(list, handout.Variable{Name: "C2CONN_CONNECTION_" + fact[0], Value: fact[1]})
+		}
+	}
+	if c.Credential.Type == connections.TypeTicketCache {
+		return append(list, handout.Variable{Name: "KRB5CCNAME", Value: verify.TicketCache(c, a.Getenv)}), nil
+	}
+	return append(list, handout.Variable{Name: "C2CONN_CONNECTION_PASSWORD", Value: string(password.Reveal()), Secret: true}), nil
+}
+
+// runHandedOut runs the command with the variables; its exit code is ours.
+func (a *app) runHandedOut(command, environ []string, vars []handout.Variable, stop func()) error {
 	code, err := handout.Command{Args: command, Env: handout.Environ(environ, vars), In: a.In, Out: a.Out, Err: a.Err, Started: stop}.Run()
 	switch {
 	case err != nil:

@@ -422,3 +422,16 @@ func TestDoctorOnPremises(t *testing.T) {
 	stdout, stderr = n.must(5, "doctor", "--output", "json")
 	contains(t, stdout+stderr, "another certificate than the trusted one")
 }
+
+// TestExecOnPremises: a command gets the server's address, the account and the password.
+func TestExecOnPremises(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.must(0, n.named("--grant-impersonation")...)
+	want := n.file("want", adminPassword)
+	stdout, _ := n.must(0, "exec", "it", "--", "sh", "-c",
+		`printf %s "$C2CONN_CONNECTION_PASSWORD" | cmp - `+want+` && echo "$C2CONN_CONNECTION_ACCOUNT $C2CONN_CONNECTION_EWS_URL $C2CONN_CONNECTION_SERVER"`)
+	contains(t, stdout, exchangeAdmin+" https://exch01.corp.test/EWS/Exchange.asmx exch01.corp.test")
+	_, stderr := n.must(1, "exec", "it", "--token", "T=graph", "--", "true")
+	contains(t, stderr, "there are no access tokens")
+}
