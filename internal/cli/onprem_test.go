@@ -261,9 +261,9 @@ func TestGrantedNotYetInForce(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t, onprem.Options{Faults: []string{"impersonation-delay=80s"}})
 	_, stderr := n.must(5, n.named("--grant-impersonation", "--save-unverified", "--timeout", "30s")...)
-	contains(t, stderr, "… Impersonation: Granted by the role assignment “c2conn impersonation exadmin”", "does not heed it yet")
+	contains(t, stderr, "… Impersonation: Granted by the role assignment “c2conn impersonation exadmin@corp.test”", "does not heed it yet")
 	stdout, stderr := n.must(5, "verify", "it")
-	contains(t, stdout+stderr, "does not heed it yet", "c2conn impersonation exadmin")
+	contains(t, stdout+stderr, "does not heed it yet", "c2conn impersonation exadmin@corp.test")
 	n.must(0, "verify", "it", "--grant-impersonation") // waits for the rest
 }
 

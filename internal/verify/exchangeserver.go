@@ -221,7 +221,7 @@ func (s *subject) mailboxes(ctx context.Context, _ need) task.Result {
 	if s.exchange.isStrange() {
 		return task.Result{Status: task.Skip, Finding: "not run: the server's certificate is not trusted"}
 	}
-	session, err := s.exchange.open()
+	session, err := s.exchange.open(ctx)
 	if err != nil {
 		r := s.fail("", err)
 		var open *exchangeserver.OpenError

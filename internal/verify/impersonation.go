@@ -51,7 +51,7 @@ func (s *subject) impersonation(ctx context.Context, _ need) task.Result {
 	if !s.target.Server.Grant {
 		return s.fail("", missing)
 	}
-	session, openErr := s.exchange.open()
+	session, openErr := s.exchange.open(ctx)
 	if openErr != nil {
 		return s.fail("", missing)
 	}
@@ -95,7 +95,7 @@ func (s *subject) notYet(ctx context.Context, assignment string, others []string
 
 // rights reads the role assignments of the account.
 func (s *subject) rights(ctx context.Context) (exchangeserver.Rights, error) {
-	session, err := s.exchange.open()
+	session, err := s.exchange.open(ctx)
 	if err != nil {
 		return exchangeserver.Rights{}, err
 	}

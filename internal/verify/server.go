@@ -151,7 +151,7 @@ type exchange struct {
 	ews  string // where EWS is
 	host string
 
-	open  func() (*exchangeserver.Server, error) // once; the session is closed by close
+	open  func(context.Context) (*exchangeserver.Server, error) // once; the session is closed by close
 	close func(context.Context) error
 
 	samples []string
@@ -159,27 +159,34 @@ type exchange struct {
 	own     string // the account's own primary address, where known
 }
 
-// newExchange prepares what the checks share; ctx is that of the whole run.
-func (s *subject) newExchange(ctx context.Context) *exchange {
+// newExchange prepares what the checks share.
+func (s *subject) newExchange() *exchange {
 	c := s.target.Connection
 	x := &exchange{ews: c.Endpoints.EWS, host: c.Endpoints.Server}
 	if u, err := url.Parse(x.ews); err == nil && x.host == "" {
 		x.host = u.Hostname()
 	}
-	var opened *exchangeserver.Server
-	x.open = sync.OnceValues(func() (*exchangeserver.Server, error) {
-		server, _ := x.at()
-		session, err := exchangeserver.Open(ctx, exchangeserver.Options{
-			Server: server, URL: c.Endpoints.PowerShell, Account: s.target.Server.Account, Trust: s.target.Server.Trust,
-			Reach: s.target.Server.Reach, Proxy: s.target.Server.proxy, Clock: s.o.Clock,
-		})
-		if err == nil {
+	var (
+		once   sync.Once
+		opened *exchangeserver.Server
+		failed error
+	)
+	// Whoever comes first opens it, and hears of the progress.
+	x.open = func(ctx context.Context) (*exchangeserver.Server, error) {
+		once.Do(func() {
+			server, _ := x.at()
+			session, err := exchangeserver.Open(ctx, exchangeserver.Options{
+				Server: server, URL: c.Endpoints.PowerShell, Account: s.target.Server.Account, Trust: s.target.Server.Trust,
+				Reach: s.target.Server.Reach, Proxy: s.target.Server.proxy, Clock: s.o.Clock,
+			})
 			x.mu.Lock()
-			opened = session
+			opened, failed = session, err
 			x.mu.Unlock()
-		}
-		return session, err
-	})
+		})
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		return opened, failed
+	}
 	x.close = func(ctx context.Context) error {
 		x.mu.Lock()
 		session := opened

@@ -95,7 +95,7 @@ func Run(ctx context.Context, o Options, target Target, listen func(task.Event))
 		if target.Server == nil {
 			return Report{State: connections.StateUnverified, Class: advice.ClassOf(errNoServer), Err: errNoServer}
 		}
-		s.exchange = s.newExchange(whole)
+		s.exchange = s.newExchange()
 	}
 	s.elsewhere = s.lookElsewhere(whole)
 	tasks := make([]task.Task, len(checks))
