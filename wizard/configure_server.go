@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +42,12 @@ func (s *Session) configureServer(ctx context.Context, listen func(task.Event)) 
 		return nil, err
 	}
 	s.pinGiven(a, c)
+	for host, sum := range acceptedPins(a) {
+		if c.Pins = maps.Clone(c.Pins); c.Pins == nil {
+			c.Pins = map[string]string{}
+		}
+		c.Pins[host] = sum
+	}
 	server, err := s.server(a, *c, password)
 	if err != nil {
 		return nil, err
@@ -82,10 +90,8 @@ func (s *Session) unchanged() string {
 // server is what the verification of c takes besides.
 func (s *Session) server(a Answers, c connections.Connection, password connections.Secret) (*verify.Server, error) {
 	var trusted []string
-	for _, sum := range []string{a.Get(keyCertSum), a.Get(foundSum)} {
-		if sum != "" && (sum != a.Get(foundSum) || a.Get(keyTrust) == yes) {
-			trusted = append(trusted, sum)
-		}
+	if sum := a.Get(keyCertSum); sum != "" && (s.edit == nil || sum != s.edit.loaded.Get(keyCertSum)) {
+		trusted = []string{sum}
 	}
 	server, err := verify.NewServer(c, verify.ServerOptions{
 		Getenv: s.Env.Getenv, ReadFile: s.Env.ReadFile, Clock: s.Env.Clock, Rand: s.Env.Rand, Password: password,
@@ -156,11 +162,52 @@ func (s *Session) askTrust(e *winauth.UntrustedError) error {
 	if s.namedSum() {
 		given = s.Answers.Get(keyCertSum)
 	}
+	if pins := acceptedPins(s.Answers); len(pins) > 0 {
+		var lines []string
+		for _, host := range slices.Sorted(maps.Keys(pins)) {
+			lines = append(lines, host+" "+pins[host])
+		}
+		s.Answers[foundPins] = Value{Text: strings.Join(lines, "\n")}
+	}
 	delete(s.Answers, keyTrust)
 	s.Answers[foundUntrusted] = Value{Text: yes, Note: text}
-	s.Answers[foundSum] = Value{Text: e.SHA256}
+	s.Answers[foundSum] = Value{Text: e.SHA256, Resolved: strings.Join(hostsOf(e), " ")}
 	f, _ := s.Flow.Field(keyTrust)
 	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text, Given: given}}}}
+}
+
+// acceptedPins are the certificates that somebody said to trust when they came up, for
+// the hosts that showed them or that they are for.
+func acceptedPins(a Answers) map[string]string {
+	pins := map[string]string{}
+	for line := range strings.SplitSeq(a.Get(foundPins), "\n") {
+		if host, sum, ok := strings.Cut(line, " "); ok {
+			pins[host] = sum
+		}
+	}
+	if a.Get(keyTrust) == yes && a.Get(foundSum) != "" {
+		for _, host := range strings.Fields(a[foundSum].Resolved) {
+			pins[host] = a.Get(foundSum)
+		}
+	}
+	return pins
+}
+
+// hostsOf are the host that showed the certificate, and those whose names are in it, which
+// were on the screen when it was accepted.
+func hostsOf(e *winauth.UntrustedError) []string {
+	hosts := []string{e.Host}
+	if e.Certificate == nil {
+		return hosts
+	}
+	for _, name := range e.Certificate.DNSNames {
+		if name = strings.ToLower(name); domainPattern().MatchString(name) && len(hosts) <= mostNames {
+			if host := net.JoinHostPort(name, "443"); !slices.Contains(hosts, host) {
+				hosts = append(hosts, host)
+			}
+		}
+	}
+	return hosts
 }
 
 // trustArgs are the flags that trust what was trusted on the way.

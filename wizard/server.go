@@ -29,6 +29,7 @@ const (
 	// What a verification came across: a certificate that nobody vouches for.
 	foundUntrusted = "found.untrusted" // "yes"; its note describes the certificate
 	foundSum       = "found.certificate_sha256"
+	foundPins      = "found.pins" // those that were accepted before, host and sum a line
 )
 
 // The values of keyReach.

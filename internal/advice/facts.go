@@ -311,6 +311,9 @@ func (f Facts) trust() string {
 	return "c2conn edit " + ShellWord(f.Connection) + " --set certificate-sha256="
 }
 
+// Literal is s as a literal string of PowerShell.
+func Literal(s string) string { return literal(s) }
+
 // anew are the steps that leave a new credential to automatic registration. Only
 // a saved connection has one to replace.
 func (f Facts) anew() []string {

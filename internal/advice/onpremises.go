@@ -204,7 +204,7 @@ func ownServerRow(err error, f Facts) (row, bool) {
 
 // grantName names the assignment as c2conn would.
 func grantName(account string) string {
-	return exchangeserver.GrantPrefix + or(account, "ACCOUNT")
+	return exchangeserver.GrantName(or(account, "ACCOUNT"))
 }
 
 // grantImpersonation are the steps that let c2conn grant the right.

@@ -124,8 +124,8 @@ func (a *app) deleteProfile(ctx context.Context, c connections.Connection) error
 // sayGrant says what stays on a server: c2conn keeps no record of what it granted there.
 func (a *app) sayGrant(c connections.Connection) {
 	if c.Location == connections.OnPremises && c.Kind == connections.Exchange {
-		name := strings.ReplaceAll(exchangeserver.GrantPrefix+clean(c.Account), "'", "''")
-		a.errorf("If c2conn granted the impersonation right, that stays on the server. To remove it, as Exchange administrator:\n  PS> Get-ManagementRoleAssignment '%s' | Remove-ManagementRoleAssignment\n", name)
+		name := advice.Literal(exchangeserver.GrantName(clean(c.Account)))
+		a.errorf("If c2conn granted the impersonation right, that stays on the server. To remove it, as Exchange administrator:\n  PS> Get-ManagementRoleAssignment %s | Remove-ManagementRoleAssignment\n", name)
 	}
 }
 

@@ -237,7 +237,8 @@ func (c *Client) elsewhere(host, port string, domains []Domain) (Options, bool) 
 	o := c.o
 	o.Domain, o.Servers = "", nil
 	for _, d := range append(domains, Domain{Name: c.root.Forest}) {
-		if d.Direction == DirectionDisabled || d.Name == "" {
+		// A domain that does not take the account has no use for its password.
+		if d.Direction == DirectionDisabled || d.Direction == DirectionOutbound && !d.SameForest || d.Name == "" {
 			continue
 		}
 		if host == d.Name {

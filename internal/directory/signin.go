@@ -20,10 +20,13 @@ func (c *Client) signIn(ctx context.Context, l *link, w way, state tls.Connectio
 	}
 	// A password that another server took is not wrong because this one says so:
 	// the account may be unknown to its domain.
-	proven := c.o.Account.Proven()
 	err := c.o.Account.Try(ctx, "LDAP", func(_ context.Context, password connections.Secret) error {
+		proven := c.o.Account.Proven()
 		err := l.ldap.Bind(c.o.Account.Name(), string(password.Reveal()))
 		var e *ldap.Error
+		if !proven && err != nil && (!errors.As(err, &e) || e.ResultCode == ldap.ErrorNetwork) {
+			return &winauth.UnsureError{Err: wrap("sign in", l.server, err)}
+		}
 		if !errors.As(err, &e) || e.ResultCode != ldap.LDAPResultInvalidCredentials {
 			return wrap("sign in", l.server, err)
 		}
@@ -40,7 +43,8 @@ func (c *Client) signIn(ctx context.Context, l *link, w way, state tls.Connectio
 // judge marks a refusal that concerns the account: no other domain controller is asked.
 func judge(err error) error {
 	var ours *Error
-	if err == nil || errors.As(err, &ours) {
+	var unsure *winauth.UnsureError
+	if err == nil || errors.As(err, &ours) && !errors.As(err, &unsure) {
 		return err
 	}
 	return &signInError{err}

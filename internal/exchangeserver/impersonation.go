@@ -2,6 +2,8 @@ package exchangeserver
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"strings"
 
@@ -76,27 +78,39 @@ func assignment(o psremoting.Object) Assignment {
 // be found and removed.
 const GrantPrefix = "c2conn impersonation "
 
+// GrantName is the name of the assignment that c2conn makes for an account. It has the
+// whole UPN, because two accounts may have the same name in two domains; of a long one
+// the beginning, and a sum that tells it from others.
+func GrantName(upn string) string {
+	name := []rune(GrantPrefix + upn)
+	if len(name) <= nameLimit {
+		return string(name)
+	}
+	sum := sha256.Sum256([]byte(strings.ToLower(upn)))
+	return string(name[:nameLimit-9]) + "-" + hex.EncodeToString(sum[:4])
+}
+
 // GrantImpersonation assigns the role ApplicationImpersonation to the account, over the
-// whole organisation, and returns the assignment's name. Exchange takes minutes to
+// whole organisation, and returns the assignment's name; with an error, too, where it may
+// have been made all the same. Exchange takes minutes to
 // heed it on all servers.
 //
 // Source: learn.microsoft.com/exchange/client-developer/exchange-web-services/how-to-configure-impersonation.
 func (s *Server) GrantImpersonation(ctx context.Context, upn string) (string, error) {
-	name := GrantPrefix + upn // two accounts may have the same name in two domains
-	if r := []rune(name); len(r) > nameLimit {
-		name = string(r[:nameLimit])
-	}
+	name := GrantName(upn)
 	out, err := s.session.Run(ctx, psremoting.Command{Name: "New-ManagementRoleAssignment", Params: []psremoting.Param{
 		psremoting.String("Name", name), psremoting.String("Role", impersonationRole), psremoting.String("User", upn),
 	}})
-	if err != nil {
+	var refused *psremoting.CommandError
+	switch {
+	case errors.As(err, &refused):
 		return "", err
-	}
-	if len(out.Errors) > 0 {
+	case err != nil:
+		return name, err
+	case len(out.Errors) > 0:
 		return "", out.Errors[0]
-	}
-	if len(out.Objects) == 0 {
-		return "", errors.New("New-ManagementRoleAssignment gave no answer")
+	case len(out.Objects) == 0:
+		return name, errors.New("New-ManagementRoleAssignment gave no answer")
 	}
 	if made := text(out.Objects[0], "Name"); made != "" {
 		name = made

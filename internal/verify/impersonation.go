@@ -48,16 +48,25 @@ func (s *subject) impersonation(ctx context.Context, _ need) task.Result {
 		return s.notYet(ctx, everybody(list), others)
 	}
 	missing := &advice.NoImpersonationError{Account: account, Delegating: len(rights.Delegating) > 0, MayGrant: rightsErr == nil, Err: err}
-	if !s.target.Server.Grant {
+	// A right that could not be read, or that somebody switched off, is not widened.
+	if !s.target.Server.Grant || rightsErr != nil || len(rights.Assignments) > 0 {
 		return s.fail("", missing)
 	}
 	session, openErr := s.exchange.open(ctx)
 	if openErr != nil {
 		return s.fail("", missing)
 	}
-	name, err := session.GrantImpersonation(ctx, account)
+	// Once begun it is not given up half way: somebody has to know what was made.
+	granting, stop := context.WithTimeout(context.WithoutCancel(ctx), grantLimit)
+	name, err := session.GrantImpersonation(granting, account)
+	stop()
 	if err != nil {
-		return s.fail("", &advice.GrantError{Account: account, Err: err})
+		r := s.fail("", &advice.GrantError{Account: account, Err: err})
+		if name != "" {
+			r.Details = []string{"The role assignment “" + name + "” may have been made all the same. To look: Get-ManagementRoleAssignment '" + doubled(name) + "'"}
+			progress.Report(ctx, progress.Update{Text: r.Details[0]})
+		}
+		return r
 	}
 	granted := "Granted by the role assignment “" + name + "”. To remove it: Remove-ManagementRoleAssignment '" + doubled(name) + "'"
 	// Whoever stops the run now has to know what stays.
@@ -77,6 +86,9 @@ func (s *subject) impersonation(ctx context.Context, _ need) task.Result {
 	r.Details = []string{granted}
 	return r
 }
+
+// grantLimit is how long the command that grants may take.
+const grantLimit = 30 * time.Second
 
 // notYet is the result where an assignment reaches everybody, and the server does not
 // heed it: it is new. Who may have the right granted waits for it, too.

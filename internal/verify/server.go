@@ -75,9 +75,9 @@ func NewServer(c connections.Connection, o ServerOptions) (*Server, error) {
 	if c.Credential.Type == connections.TypeTicketCache {
 		account.Cache = TicketCache(c, o.Getenv)
 	}
-	trust := winauth.TrustOptions{Roots: roots, Pins: c.Pins, Clock: o.Clock, Trusted: o.Trusted}
+	trust := winauth.TrustOptions{Roots: roots, Pins: c.Pins, Clock: o.Clock}
 	s.Directory = winauth.NewTrust(trust)
-	trust.FirstUse = o.FirstUse
+	trust.Trusted, trust.FirstUse = o.Trusted, o.FirstUse
 	s.Trust = winauth.NewTrust(trust)
 	s.o = o
 	return s, s.signIn(winauth.NewAccount(account))

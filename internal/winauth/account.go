@@ -39,6 +39,7 @@ type Account struct {
 
 	mu        sync.Mutex
 	proven    bool
+	unsure    int               // sign-ins to which no answer came
 	verdict   error             // *WrongPasswordError or *LockedError: nobody is asked any more
 	signIns   map[string]SignIn // by host:port
 	lastProof time.Time         // of the last Kerberos authenticator
@@ -137,9 +138,15 @@ func (a *Account) judge(protocol string, err error) error {
 	defer a.mu.Unlock()
 	var wrong *WrongPasswordError
 	var locked *LockedError
+	var unsure *UnsureError
 	switch {
 	case err == nil:
 		a.proven = true
+	case errors.Is(err, errUntold):
+	case errors.As(err, &unsure) && !a.proven:
+		if a.unsure++; a.unsure >= unsureLimit {
+			a.verdict = err
+		}
 	case errors.As(err, &wrong):
 		if wrong.Account == "" {
 			wrong.Account = a.o.Name
@@ -156,6 +163,13 @@ func (a *Account) judge(protocol string, err error) error {
 	}
 	return err
 }
+
+// unsureLimit is how many sign-ins may end without an answer before no more are tried:
+// each may have counted against the account.
+const unsureLimit = 2
+
+// errUntold is an answer that says nothing about the password.
+var errUntold = errors.New("the answer does not tell whether the sign-in was taken")
 
 // nameParts splits the account's name. For a UPN, user and suffix are set; for
 // DOMAIN\user, domain and user.

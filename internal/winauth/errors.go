@@ -32,6 +32,16 @@ func (e *WrongPasswordError) Error() string {
 // Unwrap returns what the server said.
 func (e *WrongPasswordError) Unwrap() error { return e.Err }
 
+// UnsureError is a sign-in that was sent and to which no answer came: the password may
+// have been taken, or counted as a wrong one. After the second one no further sign-in is
+// tried while the password is unproven.
+type UnsureError struct{ Err error }
+
+func (e *UnsureError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what kept the answer away.
+func (e *UnsureError) Unwrap() error { return e.Err }
+
 // Reason says why an account may not sign in although it exists.
 type Reason string
 

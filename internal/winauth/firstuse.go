@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/c2conn/c2conn/internal/transport"
 )
@@ -23,14 +24,26 @@ func (t *Trust) accept(host, sum string, pinned bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch seen, again := t.used[host]; {
+	case pinned:
+		return false
 	case t.trusted[sum]:
-	case pinned || !t.firstUse:
+	case !t.firstUse:
 		return false
 	case again && seen != sum:
 		return false // it changed within the run
+	default:
+		t.first[host] = true
 	}
 	t.used[host] = sum
 	return true
+}
+
+// Provisional reports whether a host's certificate counts only because it is the first
+// one: nobody vouches for it, so no password goes there as it is.
+func (t *Trust) Provisional(host string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.first[withPort(host)]
 }
 
 // Client returns a client that signs in nowhere, trusts as t does, and follows no
@@ -63,12 +76,16 @@ func (a *anonymous) transport(scheme, host string) *http.Transport {
 		return t
 	}
 	t := &http.Transport{
-		Proxy: a.o.Proxy, DialContext: a.o.Dial, TLSClientConfig: a.trust.TLS(host), TLSHandshakeTimeout: dialLimit,
+		Proxy: a.o.plainProxy(), OnProxyConnectResponse: onProxyAnswer, DialContext: a.o.Dial, TLSClientConfig: a.trust.TLS(host), TLSHandshakeTimeout: dialLimit,
+		IdleConnTimeout: anonymousIdle, ResponseHeaderTimeout: time.Minute,
 		MaxIdleConnsPerHost: 2, MaxResponseHeaderBytes: 256 << 10, DisableCompression: true,
 	}
 	a.hosts[key] = t
 	return t
 }
+
+// anonymousIdle is how long a connection without a sign-in is kept for the next question.
+const anonymousIdle = 15 * time.Second
 
 // CloseIdleConnections is what http.Client.CloseIdleConnections looks for.
 func (a *anonymous) CloseIdleConnections() {
@@ -95,8 +112,13 @@ func Refusal(err error) bool {
 		changed   *PinChangedError
 		protocol  *ProtocolError
 		kerberos  *KerberosError
+		unsure    *UnsureError
+		spn       *UnknownSPNError
+		dismissed *TicketRefusedError
+		address   *AddressError
+		kdc       *NoKDCError
 	)
-	for _, target := range []any{&wrong, &locked, &unknown, &refused, &method, &plain, &ticket, &skew, &untrusted, &changed, &protocol, &kerberos} {
+	for _, target := range []any{&wrong, &locked, &unknown, &refused, &method, &plain, &ticket, &skew, &untrusted, &changed, &protocol, &kerberos, &unsure, &spn, &dismissed, &address, &kdc} {
 		if errors.As(err, target) {
 			return true
 		}

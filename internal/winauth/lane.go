@@ -64,17 +64,24 @@ func (s *site) lane() *lane {
 		t.TLSClientConfig = o.Trust.TLS(s.host)
 		t.TLSClientConfig.NextProtos = []string{"http/1.1"}
 		t.OnProxyConnectResponse = onProxyAnswer
-		if o.Proxy != nil {
-			t.Proxy = func(r *http.Request) (*url.URL, error) {
-				u, err := o.Proxy(r)
-				if u != nil && u.Scheme == "https" {
-					return nil, fmt.Errorf("the proxy %s is reached over TLS itself: this is not supported for servers that want a sign-in", clean(u.Host))
-				}
-				return u, err
-			}
-		}
+		t.Proxy = o.plainProxy()
 	}
 	return &lane{site: s, transport: t}
+}
+
+// plainProxy refuses proxies that are reached over TLS themselves: what is known of a
+// server's certificate must not be mixed up with theirs. nil where there is no proxy.
+func (o HTTPOptions) plainProxy() func(*http.Request) (*url.URL, error) {
+	if o.Proxy == nil {
+		return nil
+	}
+	return func(r *http.Request) (*url.URL, error) {
+		u, err := o.Proxy(r)
+		if u != nil && u.Scheme == "https" {
+			return nil, fmt.Errorf("the proxy %s is reached over TLS itself: this is not supported for servers on the premises", clean(u.Host))
+		}
+		return u, err
+	}
 }
 
 func onProxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, res *http.Response) error {
@@ -129,6 +136,10 @@ func (l *lane) answer(r *request) (*http.Response, error) {
 	}
 	authorization := ""
 	if method == Basic {
+		// What another server has said of the password since counts here, too.
+		if _, err := l.site.signer.account.state(); err != nil {
+			return nil, err
+		}
 		authorization = l.basic()
 	}
 	if method == Kerberos && each && l.conn != nil {
@@ -152,6 +163,13 @@ func (l *lane) answer(r *request) (*http.Response, error) {
 		if res, err = l.send(r, r.body, ""); err != nil || res.StatusCode != http.StatusUnauthorized {
 			return res, err
 		}
+	}
+	if authorization != "" {
+		// It was taken before: it is not sent a second time.
+		drain(res)
+		l.site.forget()
+		a := l.site.signer.account
+		return nil, &RefusedError{Account: a.o.Name, Server: l.site.host, Method: Basic, Proven: a.Proven(), Status: res.StatusCode}
 	}
 	if signed && l.signed == l.conn && method == Kerberos {
 		l.site.mu.Lock()

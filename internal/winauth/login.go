@@ -31,6 +31,7 @@ const (
 	ticketLife = 10 * time.Hour // the longest that a domain gives by default
 	// The default is 4096 iterations; RFC 3962, section 5, lets a KDC ask for 2^32,
 	// which would be minutes of work.
+	iterationsLeast = 4096 // what Active Directory uses; fewer would let a forger guess the password faster
 	iterationsLimit = 1 << 17
 	referralsLimit  = 3 // realms that a request may be sent on to
 )
@@ -226,8 +227,8 @@ func keyOf(password connections.Secret, name types.PrincipalName, realm string, 
 					salt = infos[i].Salt
 				}
 				if n := infos[i].S2KParams; len(n) == 4 && found != etypeID.RC4_HMAC {
-					if c := binary.BigEndian.Uint32(n); c == 0 || c > iterationsLimit {
-						return none, fmt.Errorf("%d iterations for the key are asked for, more than %d", c, iterationsLimit)
+					if c := binary.BigEndian.Uint32(n); c < iterationsLeast || c > iterationsLimit {
+						return none, fmt.Errorf("%d iterations for the key are asked for, not %d to %d", c, iterationsLeast, iterationsLimit)
 					}
 					params = hex.EncodeToString(n)
 				}

@@ -162,6 +162,20 @@ func (s *site) allowed(m Method) bool {
 	return s.signer.o.Methods == nil || slices.Contains(s.signer.o.Methods, m)
 }
 
+// provisional reports whether nobody vouches for the server's certificate but that it
+// was the first one.
+func (s *site) provisional() bool {
+	trust := s.signer.o.Trust
+	return s.scheme == "https" && trust != nil && trust.Provisional(s.host)
+}
+
+// forget drops the method that the server took before.
+func (s *site) forget() {
+	s.mu.Lock()
+	s.method = ""
+	s.mu.Unlock()
+}
+
 // took notes the method by which the server let the account in.
 func (s *site) took(m Method, why []error) {
 	s.mu.Lock()

@@ -53,7 +53,7 @@ func (l *lane) signIn(r *request, refused *http.Response) (*http.Response, error
 			return res, err
 		}
 	}
-	if basic && s.allowed(Basic) && a.HasPassword() {
+	if basic && s.allowed(Basic) && a.HasPassword() && !s.provisional() {
 		if res, err := l.tryBasic(r, &t); res != nil || err != nil {
 			return res, err
 		}
@@ -114,7 +114,7 @@ func (l *lane) kerberos(r *request, t *attempt) (*http.Response, error) {
 	}
 	// The server proves who it is. Over TLS its certificate did that already, and
 	// some leave it out.
-	if reply.token != nil || l.site.scheme != "https" {
+	if reply.token != nil || l.site.scheme != "https" || l.site.provisional() {
 		if err := k.Accept(reply.token); err != nil {
 			res.Body.Close()
 			return nil, err
@@ -142,8 +142,11 @@ func (l *lane) ntlm(r *request, scheme string, t *attempt) (*http.Response, erro
 		if errors.Is(err, errOtherConnection) {
 			return &ProtocolError{Protocol: "NTLM", Server: l.site.host, Err: err}
 		}
-		if err != nil || res.StatusCode != http.StatusUnauthorized {
+		if err != nil {
 			return err
+		}
+		if res.StatusCode != http.StatusUnauthorized {
+			return told(res)
 		}
 		refused = true
 		t.last, t.status = NTLM, res.StatusCode
@@ -151,7 +154,7 @@ func (l *lane) ntlm(r *request, scheme string, t *attempt) (*http.Response, erro
 		return l.judge401(NTLM, t)
 	})
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, errUntold):
 		l.signed = l.conn
 		l.site.took(NTLM, t.why)
 		return res, nil
@@ -163,6 +166,15 @@ func (l *lane) ntlm(r *request, scheme string, t *attempt) (*http.Response, erro
 		return nil, nil
 	}
 	return nil, err
+}
+
+// told reports whether an answer proves that the password was taken: a proxy or a server
+// that is down answers too, without having looked at it.
+func told(res *http.Response) error {
+	if res.StatusCode < 300 || res.StatusCode == http.StatusInternalServerError { // SOAP faults come with 500
+		return nil
+	}
+	return errUntold
 }
 
 var (
@@ -231,7 +243,7 @@ func (l *lane) ntlmHandshake(r *request, scheme string, password connections.Sec
 	}
 	res, err = l.send(r, r.body, scheme+" "+base64.StdEncoding.EncodeToString(answer))
 	if err != nil {
-		return nil, err
+		return nil, &UnsureError{err}
 	}
 	if res.StatusCode == http.StatusUnauthorized && l.conn != conn {
 		// The server never saw the two together: this says nothing about the password.
@@ -247,15 +259,18 @@ func (l *lane) tryBasic(r *request, t *attempt) (*http.Response, error) {
 	var res *http.Response
 	err := l.site.signer.account.Try(r.Context(), string(Basic), func(context.Context, connections.Secret) error {
 		var err error
-		if res, err = l.send(r, r.body, l.basic()); err != nil || res.StatusCode != http.StatusUnauthorized { //nolint:bodyclose // handed on, or drained by the lane
-			return err
+		if res, err = l.send(r, r.body, l.basic()); err != nil { //nolint:bodyclose // handed on, or drained by the lane
+			return &UnsureError{err}
+		}
+		if res.StatusCode != http.StatusUnauthorized {
+			return told(res)
 		}
 		t.last, t.status = Basic, res.StatusCode
 		drain(res)
 		return l.judge401(Basic, t)
 	})
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, errUntold):
 		l.signed = l.conn
 		l.site.took(Basic, t.why)
 		return res, nil

@@ -38,6 +38,7 @@ type Trust struct {
 	firstUse bool
 	mu       sync.Mutex
 	used     map[string]string
+	first    map[string]bool // of used: those of a first use
 }
 
 // NewTrust makes a Trust.
@@ -45,7 +46,7 @@ func NewTrust(o TrustOptions) *Trust {
 	if o.Clock == nil {
 		o.Clock = transport.SystemClock()
 	}
-	t := &Trust{roots: o.Roots, pins: make(map[string]string, len(o.Pins)), clock: o.Clock, firstUse: o.FirstUse, trusted: map[string]bool{}, used: map[string]string{}}
+	t := &Trust{roots: o.Roots, pins: make(map[string]string, len(o.Pins)), clock: o.Clock, firstUse: o.FirstUse, trusted: map[string]bool{}, used: map[string]string{}, first: map[string]bool{}}
 	for _, sum := range o.Trusted {
 		t.trusted[pinDigits(sum)] = true
 	}
