@@ -159,7 +159,7 @@ func exchangeAdminStep() Step {
 					}
 					return byPassword
 				}},
-			{Key: keyAdminSecret, Title: "Password", Flag: "password", Input: Secret, When: []Cond{Is(keySignInBy, byPassword)}, Help: "It is tried once: a wrong one never locks the account."},
+			{Key: keyAdminSecret, Title: "Password", Flag: "password", Input: Secret, When: []Cond{Is(keySignInBy, byPassword)}, Help: "A wrong one is tried once only, so that it does not lock the account."},
 			{Key: keyTickets, Title: "Ticket cache", Help: "A file; left empty, the one that KRB5CCNAME names.", Input: Path, Optional: true, When: []Cond{Is(keySignInBy, byTickets)}},
 			{Key: keyPassRef, Title: "Where the password is kept", Help: "file:PATH, env:NAME or exec:COMMAND.", Example: "exec:pass show exchange", FlagHelp: "where the password is kept: file:PATH, env:NAME or exec:COMMAND",
 				Check: checkReference, When: []Cond{Is(keySignInBy, byReference)}},

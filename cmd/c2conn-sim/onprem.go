@@ -126,15 +126,11 @@ func serveOnPrem(ctx context.Context, p Process, flags onpremFlags, command []st
 		return err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	dir := flags.dir
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "c2conn-sim-"); err != nil {
-			return fmt.Errorf("make a folder for the files: %w", err)
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	} else if err = os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make a folder for the files: %w", err)
+	dir, remove, err := filesIn(flags.dir)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, remove()) }()
 	k, err := onpremKit(world, dir, p.Environ)
 	if err != nil {
 		return err

@@ -38,15 +38,11 @@ func serve(ctx context.Context, p Process, flags serveFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	dir := flags.dir
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "c2conn-sim-"); err != nil {
-			return fmt.Errorf("make a folder for the files: %w", err)
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	} else if err = os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make a folder for the files: %w", err)
+	dir, remove, err := filesIn(flags.dir)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, remove()) }()
 	k, err := newKit(world, dir)
 	if err != nil {
 		return err
@@ -103,4 +99,17 @@ func welcome(world *sim.World, k *kit, flags serveFlags) string {
 		line("  %-24s %s", app.Name, app.ClientID)
 	}
 	return b.String()
+}
+
+// filesIn makes the folder for the files that a client reads; without a name a new one,
+// which remove takes away.
+func filesIn(name string) (dir string, remove func() error, err error) {
+	if name == "" {
+		if dir, err = os.MkdirTemp("", "c2conn-sim-"); err == nil {
+			return dir, func() error { return os.RemoveAll(dir) }, nil
+		}
+	} else if err = os.MkdirAll(name, 0o700); err == nil {
+		return name, func() error { return nil }, nil
+	}
+	return "", nil, fmt.Errorf("make a folder for the files: %w", err)
 }

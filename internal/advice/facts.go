@@ -73,8 +73,8 @@ func (f Facts) filler() *strings.Replacer {
 		"{secretflags}", f.secretFlags(),
 		"{account}", or(f.Account, "(dedicated account)"),
 		"{site}", or(f.Site, "of the tenant's SharePoint"),
-		"{sitearg}", literal(or(f.Site, "SITE")),
-		"{accountarg}", literal(or(f.Account, "ACCOUNT")),
+		"{sitearg}", Literal(or(f.Site, "SITE")),
+		"{accountarg}", Literal(or(f.Account, "ACCOUNT")),
 		"{cloud}", or(f.Cloud.Name, "global"),
 		"{cloudtitle}", or(f.Cloud.Title, "the chosen cloud"),
 		"{permission}", or(f.Permission, "the needed permission"),
@@ -131,9 +131,9 @@ func (f Facts) tenant() string {
 	}
 }
 
-// literal is s as a literal string of PowerShell, in which only quotes (typographic
+// Literal is s as a literal string of PowerShell, in which only quotes (typographic
 // ones count as well) have a meaning.
-func literal(s string) string {
+func Literal(s string) string {
 	var b strings.Builder
 	b.WriteByte('\'')
 	for _, r := range s {
@@ -310,9 +310,6 @@ func (f Facts) trust() string {
 	}
 	return "c2conn edit " + ShellWord(f.Connection) + " --set certificate-sha256="
 }
-
-// Literal is s as a literal string of PowerShell.
-func Literal(s string) string { return literal(s) }
 
 // anew are the steps that leave a new credential to automatic registration. Only
 // a saved connection has one to replace.

@@ -148,7 +148,7 @@ func ownServerRow(err error, f Facts) (row, bool) {
 			r.next = append(r.next, f.grantImpersonation()...)
 		}
 		r.next = append(r.next, "Or as Exchange administrator, in the Exchange Management Shell:",
-			"PS> New-ManagementRoleAssignment -Name "+literal(grantName(f.Account))+" -Role ApplicationImpersonation -User {accountarg}",
+			"PS> New-ManagementRoleAssignment -Name "+Literal(grantName(f.Account))+" -Role ApplicationImpersonation -User {accountarg}",
 			"Wait some minutes until all servers know it.", "{again}")
 		return r, true
 	case errors.As(err, &scope):
@@ -174,7 +174,7 @@ func ownServerRow(err error, f Facts) (row, bool) {
 			what: "The right to impersonate could not be granted.", short: "the right could not be granted",
 			why: sentence(grant.Err) + " It takes a delegating assignment of the role, as members of Organization Management have it.",
 			next: []string{"Let an Exchange administrator grant it, in the Exchange Management Shell:",
-				"PS> New-ManagementRoleAssignment -Name " + literal(grantName(f.Account)) + " -Role ApplicationImpersonation -User {accountarg}", "{again}"},
+				"PS> New-ManagementRoleAssignment -Name " + Literal(grantName(f.Account)) + " -Role ApplicationImpersonation -User {accountarg}", "{again}"},
 			link: impersonationLink, class: ClassCheck,
 		}, true
 	case errors.As(err, &single):

@@ -63,12 +63,12 @@ func (s *subject) impersonation(ctx context.Context, _ need) task.Result {
 	if err != nil {
 		r := s.fail("", &advice.GrantError{Account: account, Err: err})
 		if name != "" {
-			r.Details = []string{"The role assignment “" + name + "” may have been made all the same. To look: Get-ManagementRoleAssignment '" + doubled(name) + "'"}
+			r.Details = []string{"The role assignment “" + name + "” may have been made all the same. To look: Get-ManagementRoleAssignment " + advice.Literal(name)}
 			progress.Report(ctx, progress.Update{Text: r.Details[0]})
 		}
 		return r
 	}
-	granted := "Granted by the role assignment “" + name + "”. To remove it: Remove-ManagementRoleAssignment '" + doubled(name) + "'"
+	granted := "Granted by the role assignment “" + name + "”. To remove it: Remove-ManagementRoleAssignment " + advice.Literal(name)
 	// Whoever stops the run now has to know what stays.
 	progress.Report(ctx, progress.Update{Text: granted})
 	as, err = s.waitFor(ctx, others)
@@ -193,12 +193,6 @@ func (s *subject) waitFor(ctx context.Context, mailboxes []string) (string, erro
 func mayNotActFor(err error) bool {
 	var e *ews.Error
 	return errors.As(err, &e) && (e.Code == "ErrorImpersonateUserDenied" || e.Code == "ErrorImpersonationDenied" || e.Code == "ErrorImpersonationFailed")
-}
-
-// doubled is a text within single quotes of PowerShell, which takes the typographic ones
-// for quotes, too: the server chose the text, and people paste the command.
-func doubled(text string) string {
-	return strings.NewReplacer("'", "''", "‘", "‘‘", "’", "’’", "‚", "‚‚", "‛", "‛‛").Replace(text)
 }
 
 func enabled(list []exchangeserver.Assignment) (on []exchangeserver.Assignment) {

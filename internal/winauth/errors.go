@@ -1,6 +1,7 @@
 package winauth
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -292,3 +293,33 @@ func (e *TicketRefusedError) Error() string {
 
 // Unwrap returns what the server says.
 func (e *TicketRefusedError) Unwrap() error { return e.Err }
+
+// Refusal reports whether err says that a server, or a rule of ours, refused to sign in:
+// sending again does not mend it.
+func Refusal(err error) bool {
+	var (
+		wrong     *WrongPasswordError
+		locked    *LockedError
+		unknown   *UnknownUserError
+		refused   *RefusedError
+		method    *NoMethodError
+		plain     *PlainError
+		ticket    *TicketError
+		skew      *ClockSkewError
+		untrusted *UntrustedError
+		changed   *PinChangedError
+		protocol  *ProtocolError
+		kerberos  *KerberosError
+		unsure    *UnsureError
+		spn       *UnknownSPNError
+		dismissed *TicketRefusedError
+		address   *AddressError
+		kdc       *NoKDCError
+	)
+	for _, target := range []any{&wrong, &locked, &unknown, &refused, &method, &plain, &ticket, &skew, &untrusted, &changed, &protocol, &kerberos, &unsure, &spn, &dismissed, &address, &kdc} {
+		if errors.As(err, target) {
+			return true
+		}
+	}
+	return false
+}
