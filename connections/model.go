@@ -118,6 +118,7 @@ type Credential struct {
 	Secret           Ref       `yaml:"secret,omitempty" json:"secret,omitempty"`                       // private key, client secret or password
 	Password         Ref       `yaml:"password,omitempty" json:"password,omitempty"`                   // of a referenced PFX or PEM file
 	Cache            string    `yaml:"cache,omitempty" json:"cache,omitempty"`                         // file with Kerberos tickets; "" for the one that KRB5CCNAME names
+	PlainNTLM        bool      `yaml:"plain_ntlm,omitempty" json:"plain_ntlm,omitempty"`               // somebody accepted signing in with NTLM over http; SharePoint Server only
 	KeyID            string    `yaml:"key_id,omitempty" json:"key_id,omitempty"`                       // of its entry in the registration, GUID; known where c2conn added it
 }
 

@@ -30,6 +30,10 @@ type HTTPOptions struct {
 	// PlainKerberos lets Kerberos tokens, and nothing else, go over plain http. The
 	// bodies are as safe as their sender makes them: PowerShell seals them.
 	PlainKerberos bool
+
+	// PlainNTLM lets NTLM go over plain http, too. Whoever is on the way can read what is
+	// sent, use the sign-in elsewhere at the same moment, and try passwords against it.
+	PlainNTLM bool
 }
 
 // SignIn tells how the account signed in to a server.

@@ -156,7 +156,7 @@ func (l *lane) release() {
 }
 
 func (s *site) allowed(m Method) bool {
-	if s.scheme != "https" && (m != Kerberos || !s.signer.o.PlainKerberos) {
+	if o := s.signer.o; s.scheme != "https" && !(m == Kerberos && o.PlainKerberos || m == NTLM && o.PlainNTLM) {
 		return false
 	}
 	return s.signer.o.Methods == nil || slices.Contains(s.signer.o.Methods, m)
