@@ -2,6 +2,7 @@ package sharepointserver
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -13,7 +14,6 @@ import (
 
 // answer is what a server said, whatever it is.
 type answer struct {
-	build    Build
 	body     []byte
 	kind     string // content type
 	location string // absolute
@@ -25,18 +25,18 @@ type answer struct {
 func (c *Client) answer(op string, at *url.URL, res *http.Response, body []byte) answer {
 	h := func(name string, limit int) string { return transport.CleanText(res.Header.Get(name), limit) }
 	a := answer{
-		build: parseBuild(res.Header.Get("MicrosoftSharePointTeamServices")),
-		body:  bytes.TrimPrefix(body, []byte("\ufeff")), kind: strings.ToLower(h("Content-Type", 100)),
+		body: bytes.TrimPrefix(body, []byte("\ufeff")), kind: strings.ToLower(h("Content-Type", 100)),
 		form: h("X-Forms_Based_Auth_Required", urlLimit),
 	}
+	build := res.Header.Get("MicrosoftSharePointTeamServices")
 	a.e = Error{
-		Op: op, URL: transport.CleanText(plain(at), urlLimit), Status: res.StatusCode, Build: a.build,
+		Op: op, URL: plain(at), Status: res.StatusCode, Build: parseBuild(build),
 		RequestID: h("SPRequestGuid", 64), Time: c.clock.Now().UTC(),
 	}
 	if t, err := http.ParseTime(res.Header.Get("Date")); err == nil {
 		a.e.Time = t.UTC()
 	}
-	a.e.SharePoint = res.Header.Get("MicrosoftSharePointTeamServices") != "" || a.e.RequestID != "" || res.Header.Get("X-SharePointHealthScore") != ""
+	a.e.SharePoint = build != "" || a.e.RequestID != "" || res.Header.Get("X-SharePointHealthScore") != ""
 	if to := res.Header.Get("Location"); to != "" && res.StatusCode/100 == 3 {
 		if u, err := at.Parse(to); err == nil {
 			u.User = nil
@@ -150,24 +150,13 @@ func said(body []byte) (code, words string) {
 			OData refusal `json:"odata.error"`
 		}
 		if json.Unmarshal(body, &j) == nil {
-			r := j.Error
-			if r == (refusal{}) {
-				r = j.OData
-			}
+			r := cmp.Or(j.Error, j.OData)
 			code, words = r.Code.clean(200), r.Message.clean(1000)
 		}
 	case body[0] == '<':
 		_, found, _ := texts(body) // what came before an error counts
-		first := func(names ...string) string {
-			for _, n := range names {
-				if found[n] != "" {
-					return found[n]
-				}
-			}
-			return ""
-		}
-		code = transport.CleanText(first("errorcode", "code", "faultcode"), 200)
-		words = transport.CleanText(first("errorstring", "message", "faultstring"), 1000)
+		code = transport.CleanText(cmp.Or(found["errorcode"], found["code"], found["faultcode"]), 200)
+		words = transport.CleanText(cmp.Or(found["errorstring"], found["message"], found["faultstring"]), 1000)
 	default:
 		words = transport.CleanText(string(body), 300)
 	}

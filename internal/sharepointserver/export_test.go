@@ -19,8 +19,15 @@ func Attributes(b []byte) ([]string, error) {
 
 // ParsePage reads a page of search results.
 func ParsePage(b []byte) (addresses []string, rows int, err error) {
-	p, err := parsePage(b)
-	return p.addresses, p.rows, err
+	var a searchAnswer
+	if err := decode(b, &a); err != nil {
+		return nil, 0, err
+	}
+	p, ok := a.page()
+	if !ok {
+		return nil, 0, errJSON
+	}
+	return p.addresses, p.rows, nil
 }
 
 // Classify says what an answer with this status, type and body means.
