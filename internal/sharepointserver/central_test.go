@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"strings"
@@ -21,7 +20,6 @@ import (
 func newCentral(t *testing.T, tls bool) *farm {
 	f := newFarm(t, tls)
 	f.web = "CENTRALADMIN"
-	f.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes in the wrong protocol
 	return f
 }
 
