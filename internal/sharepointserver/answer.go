@@ -48,11 +48,11 @@ func (c *Client) answer(op string, at *url.URL, res *http.Response, body []byte)
 
 // failure is nil for an answer with status 200 that is no web page.
 func (a answer) failure() error {
-	e := a.e
 	page := strings.HasPrefix(a.kind, "text/html") || strings.HasPrefix(a.kind, "application/xhtml")
-	if e.Status != http.StatusOK {
-		e.Code, e.Text = said(a.body)
+	if a.e.Status != http.StatusOK {
+		a.e.Code, a.e.Text = said(a.body)
 	}
+	e := a.e
 	switch {
 	case a.location != "":
 		e.To = transport.CleanText(a.location, urlLimit)
@@ -115,7 +115,7 @@ func denied(code, said string) bool {
 // loginAddress recognises, in lower case, the pages to which SharePoint sends whoever
 // has not signed in, and those of identity providers (WS-Federation, SAML).
 func loginAddress(s string) bool {
-	for _, part := range []string{"/_login/", "/_forms/", "/_trust/", "/_windows/", "/authenticate.aspx", "/login.aspx", "/signin", "/adfs/ls", "wa=wsignin", "samlrequest="} {
+	for _, part := range []string{"/_login/", "/_forms/", "/_trust/", "/_windows/", "/authenticate.aspx", "/login.aspx", "/signin", "/adfs/", "/oauth2/", "wa=wsignin", "samlrequest="} {
 		if strings.Contains(s, part) {
 			return true
 		}

@@ -124,7 +124,7 @@ func TestCentralNot(t *testing.T) {
 			_, err := f.client(t).Central(t.Context(), f.URL)
 			var central *sharepointserver.CentralError
 			var e *sharepointserver.Error
-			if !errors.As(err, &central) || !errors.As(err, &e) || e.Reason != c.want || central.Likely != central.Tried["http"] {
+			if !errors.As(err, &central) || !errors.As(err, &e) || e.Reason != c.want || !errors.Is(central.Likely, central.Tried["http"]) {
 				t.Fatalf("%v", err)
 			}
 			if n := strings.Count(f.log(), "\n") + 1; n != c.asked {

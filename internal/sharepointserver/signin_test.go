@@ -114,7 +114,7 @@ func TestSignInRefused(t *testing.T) {
 			}
 			_, err := client.Central(t.Context(), strings.Replace(f.URL, "http:", "https:", 1))
 			var central *sharepointserver.CentralError
-			if !errors.As(err, &central) || len(central.Tried) != 2 || central.Likely != central.Tried["http"] || !errors.As(err, c.want) {
+			if !errors.As(err, &central) || len(central.Tried) != 2 || !errors.Is(central.Likely, central.Tried["http"]) || !errors.As(err, c.want) {
 				t.Errorf("Central: %v", err)
 			}
 			if _, err := client.List(t.Context(), f.URL, nil); !errors.As(err, c.want) {
