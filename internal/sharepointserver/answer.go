@@ -17,6 +17,7 @@ type answer struct {
 	body     []byte
 	kind     string // content type
 	location string // absolute
+	site     string // address of the site in location
 	form     string // address of the sign-in form that a header names
 	e        Error  // what an Error about it tells
 }
@@ -41,6 +42,8 @@ func (c *Client) answer(op string, at *url.URL, res *http.Response, body []byte)
 		if u, err := at.Parse(to); err == nil {
 			u.User = nil
 			a.location = u.String()
+			a.site, _, _ = strings.Cut(plain(u), "/_api/")
+			a.site, _, _ = strings.Cut(a.site, "/_vti_bin/")
 		}
 	}
 	return a
@@ -62,7 +65,7 @@ func (a answer) failure() error {
 		case loginAddress(path):
 			e.Reason = LoginPage
 		default:
-			e.Reason = Moved
+			e.Reason, e.To = Moved, a.site
 		}
 	case a.form != "" && e.Status != http.StatusOK:
 		// Also with 403: MS-OFBA, section 2.2.2.
