@@ -29,8 +29,8 @@ type Collections struct {
 	Partial   error    // a content database or page that could not be read, where others were
 }
 
-// collectionsLimit is the most that are listed. SharePoint supports 750,000 in a farm:
-// learn.microsoft.com/sharepoint/install/software-boundaries-limits-2019.
+// collectionsLimit is the most that are listed: what 100 full content databases hold
+// (learn.microsoft.com/sharepoint/install/software-boundaries-limits-2019).
 const collectionsLimit = 1_000_000
 
 // List lists the site collections of the web application that site is in: by SiteData,

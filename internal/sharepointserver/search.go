@@ -9,8 +9,9 @@ import (
 	"strconv"
 )
 
-// Limits of the search: learn.microsoft.com/sharepoint/dev/general-development/customizing-search-results-in-sharepoint
-// for the page, ".../pagination-for-large-result-sets" for the row.
+// Limits of the search. Sources: pnp/PnP-Tools issue 333 for the page, and
+// learn.microsoft.com/sharepoint/dev/general-development/pagination-for-large-result-sets
+// for the row.
 const (
 	pageRows   = 500    // of a page
 	rowsLimit  = 50_000 // the last row that a page may start with
