@@ -180,7 +180,7 @@ func (o GuideOptions) credential(kind connections.Kind) GuideStep {
 	}
 	return GuideStep{title, []GuideItem{
 		{Text: "A certificate: make one here. Its private key never leaves c2conn's store; note the thumbprint.", Command: "c2conn cert new --name " + advice.ShellWord(o.AppName) + " --out c2conn.cer"},
-		{Text: "Or write out the public part of one that is in the store already:", Command: "c2conn cert export THUMBPRINT --out c2conn.cer"},
+		{Text: "Or one that you have, with an RSA key of 2048 bits or more; c2conn cert import FILE takes it into the store. This writes out its public part:", Command: "c2conn cert export THUMBPRINT --out c2conn.cer"},
 		{Text: "Upload it: Certificates & secrets › Certificates › Upload certificate › c2conn.cer › Add. A tenant may limit how long certificates live; then make a shorter one, for example with --valid 365d.", Link: o.page(cloud.Cloud.AppCredentials)},
 		o.secret(kind),
 	}}

@@ -83,7 +83,7 @@ func (o GuideOptions) reaches(kind connections.Kind, r Resource) bool {
 // secret says how to make a client secret, and what it cannot do.
 func (o GuideOptions) secret(kind connections.Kind) GuideItem {
 	//nolint:gosec // words about a secret, not one
-	const how = "Certificates & secrets › Client secrets › New client secret; it lives at most 24 months. Copy the Value at once into a file that only you can read: " +
+	const how = "Certificates & secrets › Client secrets › New client secret › a description, and when it expires (24 months at most) › Add. Copy the Value at once into a file that only you can read: " +
 		"it is shown once, and the Secret ID beside it is something else."
 	if !o.reaches(kind, SharePoint) {
 		return GuideItem{Text: "Or a client secret: " + how}
