@@ -52,7 +52,7 @@ func SharePoint() *Flow {
 			applicationStep(connections.SharePoint, account, graphOnlyField(Is(keyNewCred, newSecret))),
 			planStep(),
 			detailsStep(account, graphOnlyField(Is(keyCredential, bySecret)), graphOnlyField(Is(keyCredential, byReference), StandsFor(keyReference, aSecret))),
-			configurationStep("sharepoint", keySharePoint),
+			configurationStep("sharepoint", keyAdminUPN, keySharePoint),
 		},
 		Fill: fillSharePoint,
 		Load: loadSharePoint,

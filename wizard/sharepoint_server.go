@@ -112,7 +112,7 @@ func sharePointAdminStep() Step {
 			Help: "For addresses with http://, as Central Administration often has.",
 			Options: Fixed(
 				Option{Value: no, Title: "Kerberos only", Help: "The safe way; it needs the server's full name."},
-				Option{Value: yes, Flag: "allow-plain-ntlm", Title: "NTLM as well, without encryption", FlagHelp: "sign in with NTLM over http, without encryption, where Kerberos is not possible", Help: "Only in a network that you trust."},
+				Option{Value: yes, Flag: "allow-plain-ntlm", Title: "NTLM as well, without encryption", FlagHelp: "sign in with NTLM over http, without encryption, where Kerberos is not possible", Help: "Others on the way can abuse it: only in a network that you trust."},
 			),
 			Default: func(*Env, Answers) string { return no }},
 	)
