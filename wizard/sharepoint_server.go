@@ -106,6 +106,7 @@ const sharePointRights = "The account must be a farm administrator, to open Cent
 func sharePointAdminStep() Step {
 	upn := upnField(suggestAdministrators(noRemark))
 	upn.Confirms = true // Microsoft 365 has such a question, too
+	upn.FlagHelp = "user name (UPN) of the administrator's account on the premises; online that of --legacy-admin"
 	st := serverAdminStep("The account that the software will use. "+sharePointRights+" Policies are set in Central Administration under Manage web applications › User Policy. "+browseHelp,
 		upn, "sharepoint",
 		Field{Key: keyPlainNTLM, Title: "Signing in over http", Input: Choice, Flag: "-", When: []Cond{onPremises(), Is(keySignInBy, byPassword, byReference, byKeeping)},
