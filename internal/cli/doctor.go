@@ -279,7 +279,7 @@ func (a *app) rotationsCheck(ctx context.Context) task.Result {
 
 // look fetches the certificate of an on-premises connection's server. It signs in nowhere.
 func (a *app) look(ctx context.Context, c connections.Connection) (winauth.Certificate, error) {
-	u, err := url.Parse(c.Endpoints.EWS)
+	u, err := url.Parse(cmp.Or(c.Endpoints.EWS, c.Endpoints.SharePoint))
 	if err != nil {
 		return winauth.Certificate{}, err
 	}

@@ -145,6 +145,14 @@ func stateText(v connections.Verification, now time.Time) string {
 	return s
 }
 
+// adminTitle is what Endpoints.Admin is called where the connection leads.
+func adminTitle(c connections.Connection) string {
+	if c.Location == connections.OnPremises {
+		return "Central Administration"
+	}
+	return "Admin centre URL"
+}
+
 // connectionTable is everything about a connection, a line each.
 // more are further lines.
 func connectionTable(c connections.Connection, now time.Time, more ...[]string) string {
@@ -164,7 +172,7 @@ func connectionTable(c connections.Connection, now time.Time, more ...[]string) 
 		{"Domain", c.Endpoints.Domain},
 		{"Trusted certificates", pinsText(c.Pins)},
 		{"SharePoint URL", c.Endpoints.SharePoint},
-		{"Admin centre URL", c.Endpoints.Admin},
+		{adminTitle(c), c.Endpoints.Admin},
 		{"Permissions", permissionsText(c)},
 		{"Admin (legacy)", legacyText(c.LegacyAdmin)},
 		{"Checks", checksText(c.Verification.Checks)},
@@ -233,6 +241,9 @@ func credentialText(c connections.Credential, now time.Time) string {
 			return "client secret, end not known"
 		}
 		return fmt.Sprintf("client secret, until %s (%s)", c.NotAfter.Format(time.DateOnly), left(now, c.NotAfter))
+	}
+	if c.PlainNTLM {
+		return c.Type + ", over http also with NTLM"
 	}
 	return c.Type
 }

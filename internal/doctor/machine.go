@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/c2conn/c2conn/connections"
@@ -137,7 +139,7 @@ func (e *examination) connection(entry connections.Entry) []task.Task {
 		{ID: id("expiry"), Title: "Expiry", Run: func(context.Context) task.Result { return e.expiry(c) }},
 		{ID: id("verified"), Title: "Last verification", Run: func(context.Context) task.Result { return e.verified(c) }},
 	}
-	if c.Location == connections.OnPremises && c.Endpoints.EWS != "" && e.Look != nil && !e.Offline {
+	if c.Location == connections.OnPremises && strings.HasPrefix(cmp.Or(c.Endpoints.EWS, c.Endpoints.SharePoint), "https://") && e.Look != nil && !e.Offline {
 		list = append(list, task.Task{ID: id("server"), Title: "Server", Limit: networkLimit, Run: func(ctx context.Context) task.Result { return e.server(ctx, c) }})
 	}
 	return list
