@@ -155,7 +155,7 @@ func connectionTable(c connections.Connection, now time.Time, more ...[]string) 
 		{"Tenant", strings.Join(compact(clean(c.Tenant.Name), c.Tenant.Domain, c.Tenant.ID), " · ")},
 		{"Account", c.Account},
 		{"Application", strings.Join(compact(c.Registration.AppName, c.Registration.ClientID, c.Registration.Mode), " · ")},
-		{"Credential", credentialText(c.Credential, now) + graphOnly(c)},
+		{"Credential", credentialText(c.Credential, now) + graphOnly(c) + overHTTP(c.Credential)},
 		{"Kept in", keptIn(c.Credential)},
 		{"Server", c.Endpoints.Server},
 		{"EWS URL", c.Endpoints.EWS},
@@ -164,7 +164,7 @@ func connectionTable(c connections.Connection, now time.Time, more ...[]string) 
 		{"Domain", c.Endpoints.Domain},
 		{"Trusted certificates", pinsText(c.Pins)},
 		{"SharePoint URL", c.Endpoints.SharePoint},
-		{"Admin centre URL", c.Endpoints.Admin},
+		{adminTitle(c), c.Endpoints.Admin},
 		{"Permissions", permissionsText(c)},
 		{"Admin (legacy)", legacyText(c.LegacyAdmin)},
 		{"Checks", checksText(c.Verification.Checks)},
@@ -185,6 +185,22 @@ func pinsText(pins map[string]string) string {
 		list = append(list, host+" SHA-256 "+pins[host])
 	}
 	return clean(strings.Join(list, " · "))
+}
+
+// adminTitle is what the administration of SharePoint is called where it is.
+func adminTitle(c connections.Connection) string {
+	if c.Location == connections.OnPremises {
+		return "Central Administration"
+	}
+	return "Admin centre URL"
+}
+
+// overHTTP says what somebody has accepted.
+func overHTTP(c connections.Credential) string {
+	if c.PlainNTLM {
+		return ", NTLM over http allowed"
+	}
+	return ""
 }
 
 // graphOnly says what a client secret is not good for.
