@@ -85,14 +85,14 @@ func fromFarm(err error, f Facts) (judgement, bool) {
 	case !errors.As(err, &part):
 		return judgement{}, false
 	}
-	if row, ok := part.signInRow(f); ok {
-		return judgement{row: row}, true
-	}
 	if errors.As(err, &list) {
 		return part.listJudgement(list, f), true
 	}
+	if row, ok := part.signInRow(f); ok {
+		return judgement{row: row}, true
+	}
 	if errors.As(err, &answer) {
-		j := judgement{row: part.answerRow(answer, f)}
+		j := judgement{row: part.answerRow(answer, f), correlation: answer.RequestID, time: answer.Time}
 		if answer.Code != "" {
 			j.codes = []string{transport.CleanText(answer.Code, 80)}
 		}

@@ -13,6 +13,8 @@ import (
 func (e *FarmError) signInRow(f Facts) (row, bool) {
 	var (
 		wrong   *winauth.WrongPasswordError
+		skew    *winauth.ClockSkewError
+		ticket  *winauth.TicketError
 		refused *winauth.RefusedError
 		plain   *winauth.PlainError
 	)
@@ -26,13 +28,15 @@ func (e *FarmError) signInRow(f Facts) (row, bool) {
 				"If the password is right:"}, e.rights()...),
 			link: e.rightsLink(), class: ClassAuth,
 		}, true
+	case errors.As(e.Err, &skew), errors.As(e.Err, &ticket): // the cause, whatever came of it
+		return row{}, false
 	case errors.As(e.Err, &plain):
 		return e.plainRow(plain, f), true
 	case errors.As(e.Err, &refused) && refused.Method == winauth.Kerberos:
 		return e.ticketRow(refused), true
 	case errors.As(e.Err, &refused) && refused.Proven:
 		r := e.deniedRow()
-		r.why = "It signed in with the right password, and got 401 all the same. " + r.why
+		r.why = "The password is right, and the answer was 401 all the same. " + r.why + " Where a load balancer decrypts TLS, Extended Protection of the server may be the reason instead."
 		return r, true
 	case errors.As(e.Err, &refused):
 		return row{
@@ -57,11 +61,11 @@ func (e *FarmError) ticketRow(refused *winauth.RefusedError) row {
 	}
 }
 
-// plainRow is for NTLM over http, which nobody has allowed.
+// plainRow is for a sign-in over http, which is not done or which nobody has allowed.
 func (e *FarmError) plainRow(plain *winauth.PlainError, f Facts) row {
 	host, _, _ := strings.Cut(or(plain.Server, "HOST"), ":")
 	r := row{
-		what: or(plain.Server, "The server") + " takes NTLM over http. Nothing was sent to it.", short: "NTLM over http is not allowed",
+		what: or(plain.Server, "The server") + " takes NTLM over http. No password was used.", short: "NTLM over http is not allowed",
 		why: "Whoever is on the way can read what is sent, use the sign-in elsewhere, and try passwords against it. Over http c2conn uses Kerberos, unless you allow NTLM.",
 		next: append(f.give("Best is https; if the web application has it, give that address", "sharepoint-url", e.httpsURL()),
 			"Or let the web application take Kerberos: Central Administration › Application Management › Manage web applications › Authentication Providers › Negotiate (Kerberos).",
@@ -75,9 +79,15 @@ func (e *FarmError) plainRow(plain *winauth.PlainError, f Facts) row {
 			"Or Kerberos: its web application takes the authentication provider Negotiate (Kerberos), and the farm's account a service principal name, which a domain administrator gives it:",
 			"PS> setspn -S HTTP/"+host+" 'DOMAIN\\FARMACCOUNT'")
 	}
-	if f.Connection == "" {
+	if plain.Err != nil {
+		r.why += " Kerberos is not possible: " + sentence(plain.Err)
+	}
+	switch {
+	case !plain.NTLM:
+		r.what, r.short = or(plain.Server, "The server")+" wants a password over http. None was sent.", "wants a password without TLS"
+	case f.Connection == "":
 		r.next = append(r.next, "Or, in a network that you trust, allow it: --allow-plain-ntlm, or “NTLM over http” in the step “Admin's credentials”.")
-	} else {
+	default:
 		r.next = append(r.next, "Or, in a network that you trust, allow it:", "$ c2conn edit "+shellWord(f.Connection)+" --set plain-ntlm=yes")
 	}
 	r.next = append(r.next, "{again}")

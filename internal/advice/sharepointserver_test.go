@@ -3,6 +3,7 @@ package advice
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -30,7 +31,7 @@ func atList(err error) error    { return &FarmError{Part: FarmSites, URL: farmUR
 func atCentral(err error) error { return &FarmError{Part: FarmCentral, URL: centralURL, Err: err} }
 
 func farmAnswer(op string, reason sharepointserver.Reason, status int, change ...func(*sharepointserver.Error)) error {
-	e := &sharepointserver.Error{Op: op, URL: farmURL, Reason: reason, Status: status, SharePoint: true}
+	e := &sharepointserver.Error{Op: op, URL: farmURL, Reason: reason, Status: status, SharePoint: true, RequestID: "1f2e0000-1111-4222-8333-444455556666", Time: then}
 	if op == "Central Administration" {
 		e.URL = centralURL
 	}
@@ -42,6 +43,10 @@ func farmAnswer(op string, reason sharepointserver.Reason, status int, change ..
 
 func central(err error) error {
 	return atCentral(&sharepointserver.CentralError{URL: centralURL, Tried: map[string]error{"http": err}, Likely: err})
+}
+
+func ntlmOverHTTP(port int) error {
+	return &winauth.PlainError{Server: fmt.Sprintf("sharepoint.corp.test:%d", port), Offered: []string{"NTLM"}, NTLM: true}
 }
 
 // farmErrors are the errors that connections to SharePoint Server alone meet.
@@ -63,9 +68,13 @@ func farmErrors() []known {
 		{name: "401 of Central Administration with a proven password", err: central(refused(winauth.NTLM, true, nil)), class: ClassCheck},
 		{name: "401 to a ticket", err: atSite(refused(winauth.Kerberos, false, &winauth.TicketRefusedError{Server: server, SPN: "HTTP/sharepoint.corp.test"})), class: ClassAuth},
 		{name: "401, nothing known", err: atSite(refused(winauth.NTLM, false, nil)), class: ClassAuth},
-		{name: "NTLM over http", err: atSite(&winauth.PlainError{Server: "sharepoint.corp.test:80"}), class: ClassAuth},
-		{name: "NTLM over http, not saved", err: atSite(&winauth.PlainError{Server: "sharepoint.corp.test:80"}), class: ClassAuth, facts: unsaved},
-		{name: "NTLM over http, Central Administration", err: central(&winauth.PlainError{Server: "sharepoint.corp.test:34567"}), class: ClassAuth},
+		{name: "NTLM over http", err: atSite(ntlmOverHTTP(80)), class: ClassAuth},
+		{name: "NTLM over http, not saved", err: atSite(ntlmOverHTTP(80)), class: ClassAuth, facts: unsaved},
+		{name: "NTLM over http, Central Administration", err: central(ntlmOverHTTP(34567)), class: ClassAuth},
+		{name: "Basic over http", err: atSite(&winauth.PlainError{Server: "sharepoint.corp.test:80", Offered: []string{"Basic"}}), class: ClassAuth},
+		{name: "NTLM over http, no service principal name", err: atSite(&winauth.PlainError{
+			Server: "sharepoint.corp.test:80", NTLM: true, Err: &winauth.UnknownSPNError{SPN: "HTTP/sharepoint.corp.test", Domain: "corp.test"},
+		}), class: ClassAuth},
 		{name: "no Windows authentication", err: atSite(&winauth.NoMethodError{Account: account, Server: server, Offered: []string{"Bearer"}}), class: ClassAuth},
 		{name: "no service principal name", err: atSite(&winauth.UnknownSPNError{SPN: "HTTP/sharepoint.corp.test", Domain: "corp.test"}), class: ClassAuth},
 		{name: "an untrusted certificate", err: atSite(&winauth.UntrustedError{Host: server, SHA256: strings.Repeat("AB", 32), Reason: "no authority vouches for it"}), class: ClassAuth},
