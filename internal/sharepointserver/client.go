@@ -1,86 +1,165 @@
 package sharepointserver
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/c2conn/c2conn/internal/transport"
 )
 
+const service = "SharePoint Server"
+
 // Options are what New needs.
 type Options struct {
-	HTTP  *http.Client // signs in, follows no redirect, repeats what may be repeated
-	Clock transport.Clock
+	HTTP  *http.Client    // signs in, follows no redirect, repeats what may be repeated
+	Clock transport.Clock // nil means the computer's
 }
 
 // Client asks SharePoint servers. It may be used by several goroutines.
-type Client struct{ o Options }
+type Client struct {
+	http  *http.Client
+	clock transport.Clock
+}
 
 // New returns a Client; nothing is sent yet.
-func New(o Options) *Client { return &Client{o: o} }
+func New(o Options) *Client {
+	if o.Clock == nil {
+		o.Clock = transport.SystemClock()
+	}
+	// A redirect would carry the sign-in to a host that nobody named.
+	return &Client{http: &http.Client{Transport: o.HTTP.Transport, CheckRedirect: transport.NoRedirect}, clock: o.Clock}
+}
 
-// Build is what a server tells of its version, "16.0.0.10337" or "16.0.10417.20018".
-// The zero Build is one that it did not tell.
-type Build struct{ Major, Minor, Build, Revision int }
-
-// Site is a site collection that was opened, with its root site.
+// Site is a site collection that was opened, with the site at the address.
 type Site struct {
-	URL       string // as the server names it
+	URL       string // of the site collection as the server names it, which may be on another host than the one asked
 	ID        string // of the site collection, GUID
-	Title     string // of its root site
-	Template  string // of its root site, e.g. "STS" or "CENTRALADMIN"
+	Title     string // of the site
+	Template  string // of the site, e.g. "STS" or "CENTRALADMIN"
 	Build     Build
-	LoginName string // of the account, as the server sees it: "i:0#.w|corp\\spadmin"
+	LoginName string // of the account, as the server sees it: "i:0#.w|corp\\spadmin"; "" where it does not tell
 	SiteAdmin bool   // the account is an administrator of the site collection
 }
 
 // Open opens the site collection at url.
 //
 // Errors: *Error, and those of the HTTP client.
+//
+// Source: learn.microsoft.com/sharepoint/dev/sp-add-ins/complete-basic-operations-using-sharepoint-rest-endpoints.
 func (c *Client) Open(ctx context.Context, url string) (Site, error) {
-	return Site{}, errors.ErrUnsupported
+	at, err := address(url)
+	if err != nil {
+		return Site{}, err
+	}
+	const op = "site"
+	a, err := c.get(ctx, op, at.JoinPath("_api", "site"), "$select=Url,Id")
+	if err != nil {
+		return Site{}, err
+	}
+	var collection struct{ URL, ID text }
+	if err := decode(a.body, &collection); err != nil {
+		return Site{}, a.unreadable(err)
+	}
+	if _, err := address(string(collection.URL)); err != nil {
+		return Site{}, a.unreadable(errJSON)
+	}
+	var web struct{ Title, WebTemplate text }
+	if err := c.object(ctx, op, at.JoinPath("_api", "web"), "$select=Title,WebTemplate", &web); err != nil {
+		return Site{}, err
+	}
+	site := Site{
+		URL: collection.URL.clean(urlLimit), ID: collection.ID.clean(64),
+		Title: web.Title.clean(255), Template: web.WebTemplate.clean(64), Build: a.build,
+	}
+	var user struct {
+		LoginName   text
+		IsSiteAdmin bool
+	}
+	err = c.object(ctx, op, at.JoinPath("_api", "web", "currentuser"), "$select=LoginName,IsSiteAdmin", &user)
+	// The site is open; who the account is in it is told besides.
+	if e := (*Error)(nil); err != nil && !errors.As(err, &e) {
+		return Site{}, err
+	}
+	site.LoginName, site.SiteAdmin = user.LoginName.clean(300), user.IsSiteAdmin
+	return site, nil
 }
 
-// Way is how site collections were listed.
-type Way string
+// urlLimit is the longest address in bytes; SharePoint has them up to 400 characters.
+const urlLimit = 2000
 
-// The ways.
-const (
-	SiteData Way = "SiteData" // /_vti_bin/SiteData.asmx, GetContent: all of the web application
-	Search   Way = "search"   // /_api/search/query: those that are indexed and that the account may see
-)
-
-// Collections is a list of site collections.
-type Collections struct {
-	Way       Way
-	URLs      []string // absolute, as the server names them; no personal order
-	Databases int      // content databases; SiteData only
-	WhyNot    error    // why SiteData did not list them, where search did
-	Partial   error    // a content database or page that could not be read, where others were
+// address reads the address of a site, without what comes after its path.
+func address(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
+		return nil, fmt.Errorf("%q is no address of a site: it begins with http:// or https://", transport.CleanText(s, 200))
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}, nil
 }
 
-// List lists the site collections of the web application at url: by SiteData, and where
-// that does not, by search. listen, which may be nil, hears how many were found so far.
+// root is the address of the web application that u is in.
+func root(u *url.URL) *url.URL { return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/"} }
+
+// object gets an object by REST.
+func (c *Client) object(ctx context.Context, op string, at *url.URL, query string, into any) error {
+	a, err := c.get(ctx, op, at, query)
+	if err != nil {
+		return err
+	}
+	if err := decode(a.body, into); err != nil {
+		return a.unreadable(err)
+	}
+	return nil
+}
+
+// get asks by REST. The verbose form is the one that all versions know: SharePoint 2013
+// has the others from Service Pack 1, and answers XML or 406 before.
 //
-// Errors: *ListError, and those of the HTTP client that end every way (a refused
-// sign-in, an untrusted certificate, the end of ctx).
-func (c *Client) List(ctx context.Context, url string, listen func(found int)) (Collections, error) {
-	return Collections{}, errors.ErrUnsupported
+// Source: SharePoint/sp-dev-docs issues 5045 and 5902.
+func (c *Client) get(ctx context.Context, op string, at *url.URL, query string) (answer, error) {
+	u := *at
+	u.RawQuery = query
+	return c.send(ctx, op, http.MethodGet, &u, http.Header{"Accept": {"application/json;odata=verbose"}}, nil)
 }
 
-// Central is an opened Central Administration.
-type Central struct {
-	URL   string // that answered; its scheme may be another than the one asked for
-	Title string
-	Build Build
-	Other error // why the other scheme, which was asked for, did not do; nil where the first one did
+// send asks once and reads the answer, which is returned with an error, too; the HTTP
+// client repeats. All that is sent is questions, so POSTs may be repeated.
+func (c *Client) send(ctx context.Context, op, method string, at *url.URL, header http.Header, body []byte) (answer, error) {
+	ctx = transport.Repeatable(transport.Service(ctx, service))
+	req, err := http.NewRequestWithContext(ctx, method, at.String(), bytes.NewReader(body))
+	if err != nil {
+		return answer{}, fmt.Errorf("%s: %w", op, err)
+	}
+	req.Header = header
+	req.Header.Set("Accept-Language", "en-US") // the words of a refusal are shown beside English ones
+	// Where forms or SAML are allowed beside Windows, this asks for Windows instead of a
+	// sign-in page (learn.microsoft.com/openspecs/sharepoint_protocols/ms-ofba).
+	req.Header.Set("X-FORMS_BASED_AUTH_ACCEPTED", "f")
+	res, err := c.http.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // method and address say nothing to an admin
+		}
+		return answer{}, fmt.Errorf("%s at %s: %w", op, transport.CleanText(plain(at), urlLimit), err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, transport.BodyLimit+1))
+	if err == nil && len(b) > transport.BodyLimit {
+		err = &transport.TooLargeError{Limit: transport.BodyLimit}
+	}
+	if err != nil {
+		return answer{}, fmt.Errorf("%s at %s: %w", op, transport.CleanText(plain(at), urlLimit), err)
+	}
+	a := c.answer(op, at, res, b)
+	return a, a.failure()
 }
 
-// Central opens Central Administration at url, whose port is not a usual one: with the
-// scheme given, then with the other one.
-//
-// Errors: *CentralError.
-func (c *Client) Central(ctx context.Context, url string) (Central, error) {
-	return Central{}, errors.ErrUnsupported
+// plain is an address without its query.
+func plain(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
 }

@@ -3,6 +3,7 @@ package sharepointserver
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Reason says what an answer that is not the wanted one means.
@@ -26,11 +27,13 @@ type Error struct {
 	Op         string // "site", "SiteData", "search" or "Central Administration"
 	URL        string
 	Reason     Reason
-	Status     int    // of HTTP
-	SharePoint bool   // the answer bears SharePoint's headers
-	Build      Build  // where it tells one
-	Code, Text string // of SharePoint, cleaned
-	To         string // where a redirect leads, cleaned
+	Status     int       // of HTTP
+	SharePoint bool      // the answer bears SharePoint's headers
+	Build      Build     // where it tells one
+	Code, Text string    // of SharePoint, cleaned
+	To         string    // where a redirect leads, or the sign-in form is; cleaned
+	RequestID  string    // of SharePoint (SPRequestGuid): the correlation id in its logs
+	Time       time.Time // of the answer, UTC
 	Err        error
 }
 
@@ -38,6 +41,12 @@ func (e *Error) Error() string {
 	text := fmt.Sprintf("%s at %s: %s", e.Op, e.URL, e.Reason)
 	if e.Status != 0 {
 		text += fmt.Sprintf(" (%d)", e.Status)
+	}
+	if e.To != "" {
+		text += " to " + e.To
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
 	}
 	if s := strings.TrimSpace(e.Code + " " + e.Text); s != "" {
 		text += ": " + s
@@ -58,10 +67,11 @@ func (e *ListError) Error() string {
 // Unwrap returns both.
 func (e *ListError) Unwrap() []error { return []error{e.SiteData, e.Search} }
 
-// CentralError is a Central Administration that neither scheme reaches.
+// CentralError is a Central Administration that neither scheme reaches, or that the
+// first one reaches but does not open.
 type CentralError struct {
 	URL    string           // as it was asked for
-	Tried  map[string]error // by scheme
+	Tried  map[string]error // by scheme: "http", "https"
 	Likely error            // the one of them that tells most
 }
 

@@ -254,12 +254,28 @@ func (e *NoMethodError) Error() string {
 // Unwrap returns why Kerberos is not possible.
 func (e *NoMethodError) Unwrap() error { return e.Err }
 
-// PlainError is a request over plain http that asks for credentials. None are sent.
-type PlainError struct{ Server string }
+// PlainError is a request over plain http that asks for credentials. None are sent,
+// unless a Kerberos ticket was allowed to be (see Err).
+type PlainError struct {
+	Server  string
+	Offered []string // schemes of WWW-Authenticate, e.g. "NTLM"
+	NTLM    bool     // NTLM would be possible, but HTTPOptions.PlainNTLM does not allow it
+	Err     error    // why Kerberos, which was allowed, is not possible; may be nil
+}
 
 func (e *PlainError) Error() string {
-	return clean(e.Server) + " wants a sign-in over plain http: no credentials are sent without TLS"
+	s := clean(e.Server) + " wants a sign-in over plain http: no credentials are sent without TLS"
+	if len(e.Offered) > 0 {
+		s += " (it offers " + clean(strings.Join(e.Offered, ", ")) + ")"
+	}
+	if e.NTLM {
+		s += "; NTLM over http, where everybody on the way can misuse it, must be allowed first"
+	}
+	return s + because(e.Err)
 }
+
+// Unwrap returns why Kerberos is not possible.
+func (e *PlainError) Unwrap() error { return e.Err }
 
 func because(err error) string {
 	if err == nil {

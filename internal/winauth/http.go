@@ -27,12 +27,13 @@ type HTTPOptions struct {
 	Methods []Method                                                             // nil = all three
 	Clock   transport.Clock
 
-	// PlainKerberos lets Kerberos tokens, and nothing else, go over plain http. The
-	// bodies are as safe as their sender makes them: PowerShell seals them.
+	// PlainKerberos lets Kerberos tokens go over plain http. The bodies are as safe as
+	// their sender makes them: PowerShell seals them.
 	PlainKerberos bool
 
-	// PlainNTLM lets NTLM go over plain http, too. Whoever is on the way can read what is
+	// PlainNTLM lets NTLM go over plain http. Whoever is on the way can read what is
 	// sent, use the sign-in elsewhere at the same moment, and try passwords against it.
+	// Basic never goes over plain http.
 	PlainNTLM bool
 }
 
@@ -55,8 +56,9 @@ func (a *Account) SignIn(host string) (SignIn, bool) {
 // HTTP returns a client that signs in by itself, on each connection: with Kerberos,
 // NTLM or Basic, in that order, as the server offers and Methods allows. It talks
 // HTTP/1.1 over at most four connections a host, follows no redirect, and sends
-// credentials over plain http never (see PlainKerberos). Bodies are sent again after
-// a refusal; they are kept in memory for that, at most transport.BodyLimit bytes.
+// credentials over plain http only as PlainKerberos and PlainNTLM allow. Bodies are
+// sent again after a refusal; they are kept in memory for that, at most
+// transport.BodyLimit bytes.
 //
 // Errors (in the *url.Error of the client): *UntrustedError, *PinChangedError,
 // *WrongPasswordError, *LockedError, *RefusedError, *NoMethodError, *PlainError,

@@ -155,10 +155,14 @@ func (l *lane) release() {
 	<-s.slots
 }
 
+// allowed reports whether a method may be used with the site.
 func (s *site) allowed(m Method) bool {
-	if o := s.signer.o; s.scheme != "https" && !(m == Kerberos && o.PlainKerberos || m == NTLM && o.PlainNTLM) {
-		return false
-	}
+	o := s.signer.o
+	return s.wanted(m) && (s.scheme == "https" || m == Kerberos && o.PlainKerberos || m == NTLM && o.PlainNTLM)
+}
+
+// wanted is allowed over TLS.
+func (s *site) wanted(m Method) bool {
 	return s.signer.o.Methods == nil || slices.Contains(s.signer.o.Methods, m)
 }
 

@@ -25,8 +25,11 @@ func (l *lane) signIn(r *request, refused *http.Response) (*http.Response, error
 	_, negotiate := findOffer(offers, "Negotiate")
 	_, ntlm := findOffer(offers, "NTLM")
 	_, basic := findOffer(offers, "Basic")
-	if s.scheme != "https" && !(negotiate && s.allowed(Kerberos)) {
-		return nil, &PlainError{Server: s.host}
+	ntlm = ntlm && a.HasPassword()
+	inNegotiate := negotiate && a.HasPassword() // IIS takes a bare NTLM message there
+	plain := PlainError{Server: s.host, Offered: schemes(offers), NTLM: (ntlm || inNegotiate) && s.wanted(NTLM) && !s.allowed(NTLM)}
+	if s.scheme != "https" && !(negotiate && s.allowed(Kerberos)) && !((ntlm || inNegotiate) && s.allowed(NTLM)) {
+		return nil, &plain
 	}
 	known, _, _ := s.state()
 	var t attempt
@@ -37,17 +40,17 @@ func (l *lane) signIn(r *request, refused *http.Response) (*http.Response, error
 			return res, err
 		}
 	}
-	if !negotiate && s.allowed(Kerberos) && a.HasPassword() && !a.Proven() {
+	if !negotiate && s.wanted(Kerberos) && a.HasPassword() && !a.Proven() {
 		// The domain tells a wrong password from a right one that the server refuses for
 		// another reason, and a locked account from both; the server says 401 to all.
 		if err := a.prove(r.Context(), "HTTP/"+s.name); err != nil && final(r.Context(), err) {
 			return nil, err
 		}
 	}
-	if (ntlm || negotiate) && s.allowed(NTLM) && a.HasPassword() {
+	if (ntlm || inNegotiate) && s.allowed(NTLM) {
 		scheme := "NTLM"
 		if !ntlm {
-			scheme = "Negotiate" // IIS takes a bare NTLM message there
+			scheme = "Negotiate"
 		}
 		if res, err := l.ntlm(r, scheme, &t); res != nil || err != nil {
 			return res, err
@@ -62,8 +65,9 @@ func (l *lane) signIn(r *request, refused *http.Response) (*http.Response, error
 	if t.last != "" {
 		return nil, &RefusedError{Account: a.o.Name, Server: s.host, Method: t.last, Proven: a.Proven(), Status: t.status, Err: why}
 	}
-	if s.scheme != "https" && ntlm {
-		return nil, &PlainError{Server: s.host}
+	if s.scheme != "https" && plain.NTLM {
+		plain.Err = why
+		return nil, &plain
 	}
 	if !a.HasPassword() && len(t.why) == 1 {
 		return nil, t.why[0] // nothing but the ticket could have been used

@@ -79,6 +79,38 @@ func (a *Account) ticketFor(ctx context.Context, spn string) (*ticket, error) {
 	return t, err
 }
 
+// proveLimit is how long Prove may take.
+const proveLimit = 5 * time.Second
+
+// Prove asks the domain, before any server, whether the password is right: a later
+// refusal of a server then has another reason (see Proven), and a wrong password is told
+// by who knows it. It costs at most one failed sign-in, as Try does.
+//
+// nil means that the password is right, or that nothing can be known: without a password,
+// without a domain controller that answers within 5 seconds, or where it will not say.
+//
+// Errors: *WrongPasswordError and *LockedError, which are final for the account;
+// *UnknownUserError, for a UPN; *UnsureError, where too many sign-ins had no answer; and
+// the end of ctx.
+func (a *Account) Prove(ctx context.Context) error {
+	proven, err := a.state()
+	if err != nil || proven || !a.HasPassword() {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, proveLimit)
+	defer cancel()
+	err = a.prove(limited, "")
+	var unknown *UnknownUserError
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	// Of DOMAIN\user the realm is a guess: another domain may know it.
+	if final(ctx, err) || errors.As(err, &unknown) && a.isUPN() {
+		return err
+	}
+	return nil
+}
+
 // prove signs in to the domain alone, to learn whether the password is right.
 func (a *Account) prove(ctx context.Context, spn string) error {
 	k := &a.kerberos

@@ -1,0 +1,132 @@
+package sharepointserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/internal/winauth"
+)
+
+// Central is an opened Central Administration.
+type Central struct {
+	URL   string // that answered; its scheme may be another than the one asked for
+	Title string
+	Build Build
+	Other error // why the other scheme, which was asked for, did not do; nil where the first one did
+}
+
+// centralTemplate is the template of the site of Central Administration.
+const centralTemplate = "CENTRALADMIN"
+
+// Central opens Central Administration at site, whose port is not a usual one: with the
+// scheme given, then, where the port speaks the other one or nothing answers, with that.
+// Whatever the address has behind the port is left out.
+//
+// Errors: *CentralError.
+func (c *Client) Central(ctx context.Context, site string) (Central, error) {
+	at, err := address(site)
+	if err != nil {
+		return Central{}, &CentralError{URL: transport.CleanText(site, urlLimit), Likely: err}
+	}
+	at = root(at)
+	found, first := c.central(ctx, at)
+	if first == nil {
+		return found, nil
+	}
+	e := &CentralError{URL: at.String(), Tried: map[string]error{at.Scheme: first}, Likely: first}
+	other := *at
+	other.Scheme = map[string]string{"http": "https", "https": "http"}[at.Scheme]
+	if ctx.Err() != nil || !otherScheme(first, &other) {
+		return Central{}, e
+	}
+	found, second := c.central(ctx, &other)
+	if second == nil {
+		found.Other = first
+		return found, nil
+	}
+	e.Tried[other.Scheme] = second
+	if telling(second) > telling(first) {
+		e.Likely = second
+	}
+	return Central{}, e
+}
+
+// central opens it with one scheme.
+func (c *Client) central(ctx context.Context, at *url.URL) (Central, error) {
+	a, err := c.get(ctx, "Central Administration", at.JoinPath("_api", "web"), "$select=Title,WebTemplate")
+	if err != nil {
+		return Central{}, err
+	}
+	var web struct{ Title, WebTemplate text }
+	if err := decode(a.body, &web); err != nil {
+		return Central{}, a.unreadable(err)
+	}
+	switch {
+	case web.WebTemplate == "":
+		return Central{}, a.unreadable(errJSON)
+	case !strings.EqualFold(string(web.WebTemplate), centralTemplate):
+		e := a.e
+		e.Reason, e.Text = NotCentral, web.Title.clean(255)
+		return Central{}, &e
+	}
+	return Central{URL: at.String(), Title: web.Title.clean(255), Build: a.build}, nil
+}
+
+// otherScheme reports whether other, the same address with the other scheme, may do
+// where this failed.
+func otherScheme(err error, other *url.URL) bool {
+	var e *Error
+	switch {
+	case errors.As(err, &e) && e.Reason == Moved:
+		to, err := url.Parse(e.To)
+		return err == nil && to.Scheme == other.Scheme && strings.EqualFold(to.Host, other.Host)
+	case e != nil:
+		return spokenPlain(e, other)
+	case winauth.Refusal(err):
+		return false
+	}
+	switch transport.KindOf(err) {
+	case transport.KindTLS:
+		return wrongScheme(err) // else it speaks TLS, but we do not agree
+	case transport.KindDNS, transport.KindAuthority, transport.KindExpired, transport.KindHostName, transport.KindTooLarge, transport.KindCanceled:
+		return false
+	}
+	return true
+}
+
+// wrongScheme recognises a port that answers TLS with something else.
+func wrongScheme(err error) bool {
+	var header tls.RecordHeaderError
+	return errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch)
+}
+
+// spokenPlain recognises a web server's answer to http on a port that wants https. Others
+// close the connection.
+func spokenPlain(e *Error, other *url.URL) bool {
+	return other.Scheme == "https" && e.Status == http.StatusBadRequest && !e.SharePoint
+}
+
+// telling says how much an error tells of what is wrong: the most, what a server said of
+// the account, the least, that it speaks another protocol.
+func telling(err error) int {
+	var e *Error
+	switch {
+	case winauth.Refusal(err):
+		return 4
+	case !errors.As(err, &e):
+		if wrongScheme(err) {
+			return 0
+		}
+		return 1
+	case e.Reason == Denied, e.Reason == NotCentral, e.Reason == LoginPage:
+		return 3
+	case e.Status == http.StatusBadRequest && !e.SharePoint, e.Reason == Moved:
+		return 0
+	}
+	return 2
+}

@@ -1,0 +1,144 @@
+package sharepointserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/internal/winauth"
+)
+
+// Way is how site collections were listed.
+type Way string
+
+// The ways.
+const (
+	SiteData Way = "SiteData" // /_vti_bin/SiteData.asmx, GetContent: all of the web application
+	Search   Way = "search"   // /_api/search/query: those of the farm that are indexed and that the account may see
+)
+
+// Collections is a list of site collections.
+type Collections struct {
+	Way       Way
+	URLs      []string // absolute, as the server names them, each once; no personal order
+	Databases int      // content databases; SiteData only
+	WhyNot    error    // why SiteData did not list them, where search did
+	Partial   error    // a content database or page that could not be read, where others were
+}
+
+// collectionsLimit is the most that are listed. SharePoint supports 750,000 in a farm:
+// learn.microsoft.com/sharepoint/install/software-boundaries-limits-2019.
+const collectionsLimit = 1_000_000
+
+// List lists the site collections of the web application that site is in: by SiteData, and where
+// that does not, by search, which may find none. listen, which may be nil, hears how
+// many were found so far.
+//
+// Errors: *ListError, and those of the HTTP client that end every way (a refused
+// sign-in, an untrusted certificate, a server that cannot be reached, the end of ctx).
+func (c *Client) List(ctx context.Context, site string, listen func(found int)) (Collections, error) {
+	at, err := address(site)
+	if err != nil {
+		return Collections{}, err
+	}
+	if listen == nil {
+		listen = func(int) {}
+	}
+	l := lister{client: c, base: at, listen: listen}
+	// Every web application has SiteData at its root; whether also one without a site
+	// collection there is unsure, so the address itself comes next.
+	whyNot := somewhere(ctx, []*url.URL{root(at), at}, l.siteData)
+	if whyNot == nil {
+		return l.found, nil
+	}
+	if ends(ctx, whyNot) {
+		return Collections{}, whyNot
+	}
+	l = lister{client: c, base: at, listen: listen}
+	if err := somewhere(ctx, []*url.URL{at, root(at)}, l.search); err != nil {
+		if ends(ctx, err) {
+			return Collections{}, err
+		}
+		return Collections{}, &ListError{SiteData: whyNot, Search: err}
+	}
+	l.found.WhyNot = whyNot
+	return l.found, nil
+}
+
+// somewhere asks at each address until one has what is asked for, and returns the first
+// one's error where none has.
+func somewhere(ctx context.Context, places []*url.URL, ask func(context.Context, *url.URL) error) error {
+	var first error
+	for i, at := range places {
+		if i > 0 && strings.Trim(at.Path, "/") == strings.Trim(places[0].Path, "/") {
+			break
+		}
+		err := ask(ctx, at)
+		if first == nil {
+			first = err
+		}
+		var e *Error
+		if err == nil || !errors.As(err, &e) || e.Reason != NotThere {
+			return err
+		}
+	}
+	return first
+}
+
+// ends reports whether every other way would fail alike.
+func ends(ctx context.Context, err error) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	// One service of a server may refuse an account that it lets in elsewhere; the
+	// password is right then, and no sign-in is counted as failed.
+	var refused *winauth.RefusedError
+	if errors.As(err, &refused) {
+		return false
+	}
+	switch transport.KindOf(err) {
+	case transport.KindDNS, transport.KindRefused, transport.KindUnreachable, transport.KindProxy,
+		transport.KindAuthority, transport.KindExpired, transport.KindHostName, transport.KindTLS, transport.KindCanceled:
+		return true
+	}
+	return winauth.Refusal(err)
+}
+
+// lister gathers site collections.
+type lister struct {
+	client *Client
+	base   *url.URL
+	listen func(found int)
+	found  Collections
+	seen   map[string]bool
+}
+
+// add takes addresses and returns how many of them were new ones.
+func (l *lister) add(addresses []string) (added int, err error) {
+	if l.seen == nil {
+		l.seen = map[string]bool{}
+	}
+	for _, s := range addresses {
+		u, err := l.base.Parse(strings.TrimSpace(s))
+		if err != nil || len(s) > urlLimit || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || s != transport.CleanText(s, urlLimit) {
+			continue
+		}
+		u.User, u.RawQuery, u.Fragment = nil, "", ""
+		name := u.String()
+		key := strings.ToLower(strings.TrimRight(name, "/")) // SharePoint's addresses have no case
+		if l.seen[key] {
+			continue
+		}
+		if len(l.found.URLs) == collectionsLimit {
+			return added, fmt.Errorf("more than %d site collections", collectionsLimit)
+		}
+		l.seen[key] = true
+		l.found.URLs = append(l.found.URLs, name)
+		added++
+	}
+	l.listen(len(l.found.URLs))
+	return added, nil
+}
