@@ -185,11 +185,9 @@ func (e *FarmError) listJudgement(list *sharepointserver.ListError, f Facts) jud
 
 // answerRow is what an answer means that is not the wanted one.
 func (e *FarmError) answerRow(a *sharepointserver.Error, f Facts) row {
-	at := or(a.URL, or(e.URL, "the server"))
-	central := e.Part == FarmCentral
-	flag := "sharepoint-url"
+	at, flag, central := or(e.URL, "the server"), "sharepoint-url", e.Part == FarmCentral
 	if central {
-		flag = "central-admin-url"
+		at, flag = originOr(a.URL, at), "central-admin-url" // with the scheme that answered
 	}
 	r := row{class: ClassCheck}
 	switch a.Reason {

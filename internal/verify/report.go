@@ -35,7 +35,7 @@ type Found struct {
 	// address that told them. A SharePoint farm has the host name alone.
 	ews, server, autodiscover string
 
-	central string // of Central Administration, with the scheme that answers
+	central string // of Central Administration, where another scheme answers than that of the profile
 
 	pins map[string]string // certificates that were trusted on first use, by host:port
 

@@ -295,16 +295,18 @@ func (s *subject) centralAdministration(ctx context.Context, _ need) task.Result
 	if err != nil {
 		return s.farmFail(advice.FarmCentral, at, err)
 	}
-	s.note(func(f *Found) { f.central = central.URL })
-	asked, _ := url.Parse(at)
+	asked, wrong := url.Parse(at)
 	answered, err := url.Parse(central.URL)
-	if asked == nil || err != nil {
-		return pass("opened")
+	if err = cmp.Or(wrong, err); err != nil {
+		return s.farmFail(advice.FarmCentral, at, err)
 	}
 	host, _ := serverOf(central.URL)
 	r := pass(fmt.Sprintf("opened, port %s over %s", host[strings.LastIndexByte(host, ':')+1:], answered.Scheme))
 	r.Details = lines(central.Title, central.URL)
 	if answered.Scheme != asked.Scheme {
+		found := *asked
+		found.Scheme = answered.Scheme
+		s.note(func(f *Found) { f.central = found.String() })
 		r.Finding = short(r.Finding + ", not " + asked.Scheme)
 		r.Details = append(r.Details, "The connection named "+asked.Scheme+"; what answers is "+answered.Scheme+", so that is what it names from now on.")
 		if central.Other != nil {
