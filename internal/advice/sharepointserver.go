@@ -96,7 +96,9 @@ func fromFarm(err error, f Facts) (judgement, bool) {
 		if answer.Code != "" {
 			j.codes = []string{transport.CleanText(answer.Code, 80)}
 		}
-		j.serviceAnswer = transport.CleanText(answer.Text, 300)
+		if answer.Reason != sharepointserver.NotThere { // that says it itself
+			j.serviceAnswer = transport.CleanText(answer.Text, 300)
+		}
 		return j, true
 	}
 	if failed, ok := errors.AsType[*transport.Error](err); ok {
@@ -166,8 +168,8 @@ func (e *FarmError) portRow(failed *transport.Error, f Facts) (row, bool) {
 func (e *FarmError) listJudgement(list *sharepointserver.ListError, f Facts) judgement {
 	first, second := &FarmError{Part: e.Part, URL: e.URL, Err: list.SiteData}, &FarmError{Part: e.Part, URL: e.URL, Err: list.Search}
 	siteData, search := Short(first, f), Short(second, f)
-	if siteData == search { // one reason for both
-		return judge(first, f)
+	if siteData == search || notThere(list.SiteData) && notThere(list.Search) { // one reason for both
+		return judge(second, f)
 	}
 	r := row{
 		what: "The site collections cannot be listed.", short: "neither by SiteData nor by search",
@@ -181,6 +183,11 @@ func (e *FarmError) listJudgement(list *sharepointserver.ListError, f Facts) jud
 	}
 	r.next = append(r.next, "Or mend search, which lists what is indexed: Central Administration › Manage service applications › Search Service Application shows whether it crawls.", "{again}")
 	return judgement{row: r}
+}
+
+func notThere(err error) bool {
+	e, ok := errors.AsType[*sharepointserver.Error](err)
+	return ok && e.Reason == sharepointserver.NotThere && e.SharePoint
 }
 
 // answerRow is what an answer means that is not the wanted one.
@@ -199,6 +206,12 @@ func (e *FarmError) answerRow(a *sharepointserver.Error, f Facts) row {
 		}
 		if central {
 			return notCentralRow(at, f)
+		}
+		if a.Op == string(sharepointserver.SiteData) {
+			r.what, r.short = "There is no SiteData at "+at+".", "it is not there (404)"
+			r.why = "SharePoint answers, but its service /_vti_bin/SiteData.asmx does not: somebody has switched it off, or no site collection lies at this address."
+			r.next = []string{"Ask whoever runs the farm whether the service is meant to be closed; search crawls by it, too.", "{again}"}
+			return r
 		}
 		r.what, r.short = "There is no site collection at "+at+".", "no site collection at this address"
 		r.why = "SharePoint answers, but no site collection lies at this path, and no other one could be opened in its place."

@@ -36,9 +36,18 @@ func checksOfFarm() []check {
 type farm struct {
 	client *sharepointserver.Client
 
-	// prove asks a domain controller whether the password is right, once for all checks:
-	// an error is the domain's refusal.
-	prove func(context.Context) error
+	// begin is the first sign-in, once for all checks: at a domain controller, which tells
+	// a wrong password from a missing right. An error is its refusal. Where none can be
+	// asked, it is the opening of the site: who may enter anything enters that, and a
+	// refusal of another part is then no matter of the password.
+	begin func(context.Context) error
+	first *opening // of the site, where begin did that; nil where it did not
+}
+
+// opening is what came of opening a site.
+type opening struct {
+	site sharepointserver.Site
+	err  error
 }
 
 func (s *subject) newFarm() *farm {
@@ -47,17 +56,20 @@ func (s *subject) newFarm() *farm {
 		refusal error
 	)
 	account := s.target.Server.Account
-	return &farm{
-		client: sharepointserver.New(sharepointserver.Options{HTTP: s.target.Server.client, Clock: s.o.Clock}),
-		prove: func(ctx context.Context) error {
-			once.Do(func() {
-				if err := account.Prove(ctx); isSignInError(err) {
-					refusal = err
-				}
-			})
-			return refusal
-		},
+	f := &farm{client: sharepointserver.New(sharepointserver.Options{HTTP: s.target.Server.client, Clock: s.o.Clock})}
+	f.begin = func(ctx context.Context) error {
+		once.Do(func() {
+			switch err := account.Prove(ctx); {
+			case isSignInError(err):
+				refusal = err
+			case account.HasPassword() && !account.Proven():
+				site, err := s.openSite(ctx, s.target.Connection.Endpoints.SharePoint)
+				f.first = &opening{site, err}
+			}
+		})
+		return refusal
 	}
+	return f
 }
 
 // farmFail tells why a part of the farm could not be read.
@@ -68,7 +80,7 @@ func (s *subject) farmFail(part advice.FarmPart, address string, err error) task
 // farmSites lists the site collections of the web application.
 func (s *subject) farmSites(ctx context.Context, _ need) task.Result {
 	at := s.target.Connection.Endpoints.SharePoint
-	if err := s.farm.prove(ctx); err != nil {
+	if err := s.farm.begin(ctx); err != nil {
 		return s.farmFail(advice.FarmSites, at, err)
 	}
 	list, err := s.farm.client.List(ctx, at, func(found int) {
@@ -159,10 +171,15 @@ func sameMachine(a, b string) bool {
 // the first one that is listed.
 func (s *subject) farmSite(ctx context.Context, _ need) task.Result {
 	at := s.target.Connection.Endpoints.SharePoint
-	if err := s.farm.prove(ctx); err != nil {
+	if err := s.farm.begin(ctx); err != nil {
 		return s.farmFail(advice.FarmSite, at, err)
 	}
-	site, err := s.openSite(ctx, at)
+	site, err := sharepointserver.Site{}, error(nil)
+	if first := s.farm.first; first != nil {
+		site, err = first.site, first.err
+	} else {
+		site, err = s.openSite(ctx, at)
+	}
 	if noCollection(err) {
 		if other := s.anotherCollection(ctx, at); other != "" {
 			at = other
@@ -288,7 +305,7 @@ func (s *subject) centralAdministration(ctx context.Context, _ need) task.Result
 	if at == "" {
 		return task.Result{Status: task.Skip, Finding: "the connection names no address of it"}
 	}
-	if err := s.farm.prove(ctx); err != nil {
+	if err := s.farm.begin(ctx); err != nil {
 		return s.farmFail(advice.FarmCentral, at, err)
 	}
 	central, err := s.farm.client.Central(ctx, at)
