@@ -145,6 +145,11 @@ func otherHosts(at string, addresses []string) []string {
 	if sum == 0 {
 		return nil
 	}
+	if len(hosts) == 1 && sum == len(addresses) {
+		for name := range hosts {
+			return []string{"All have the host " + transport.CleanText(name, 100) + ": that is what the farm calls the web application (alternate access mapping). Nothing is sent to it."}
+		}
+	}
 	names := slices.SortedFunc(maps.Keys(hosts), func(a, b string) int { return cmp.Or(hosts[b]-hosts[a], strings.Compare(a, b)) })
 	text := ""
 	for i, name := range names {
@@ -238,8 +243,12 @@ func (s *subject) anotherCollection(ctx context.Context, at string) string {
 
 // openedSite is the finding; of a long title only the beginning is told.
 func openedSite(title, version string) string {
-	room := mostFinding - len([]rune("opened “”, "+version))
 	r := []rune(transport.CleanText(title, mostTitle))
+	left := func() int { return mostFinding - len([]rune("opened “”, "+version)) }
+	if len(r) > left() {
+		version = strings.Replace(version, "SharePoint Server Subscription", "SharePoint Subscription", 1)
+	}
+	room := left()
 	switch {
 	case len(r) == 0:
 		return "opened, " + version

@@ -129,7 +129,7 @@ func farmCases() []farmCase {
 	good := func(says ...string) want { return want{task.Pass, says} }
 	bad := func(says ...string) want { return want{task.Fail, says} }
 	faults := func(list ...string) onprem.Options { return onprem.Options{Faults: list} }
-	listed, opened, central := good("12 by SiteData"), good("opened “", "SharePoint Server Subscription Edition"), good("opened, port 34567 over http")
+	listed, opened, central := good("12 by SiteData"), good("opened “Contoso Intranet”, SharePoint Subscription Edition", "SharePoint Server Subscription Edition, build 16.0."), good("opened, port 34567 over http")
 	denied := bad("no right")
 	return []farmCase{
 		{name: "well", sites: listed, site: good("opened “", "Signed in to sharepoint.corp.test:443 with NTLM", "is an administrator of the site collection"), central: good("opened, port 34567 over http", "Signed in to sharepoint.corp.test:34567 with NTLM, over http"),
@@ -175,7 +175,7 @@ func farmCases() []farmCase {
 		{name: "none at the root", options: faults("sp-no-root"), sites: good("by SiteData"), site: good("opened “"), central: central},
 		{name: "a database is broken", options: faults("sp-database-broken"), sites: want{task.Warn, []string{"by SiteData, not all could be read", "Get-SPContentDatabase"}}, site: opened, central: central},
 		{name: "host-named", options: faults("sp-host-named"), sites: good("15 by SiteData", "3 site collections on other hosts"), site: opened, central: central},
-		{name: "alternate access mapping", options: faults("sp-aam", "sp-no-root"), sites: good("by SiteData", "portal.contoso.example"), site: good("opened “"), central: central,
+		{name: "alternate access mapping", options: faults("sp-aam", "sp-no-root"), sites: good("by SiteData", "All have the host portal.contoso.example", "alternate access mapping"), site: good("opened “"), central: central,
 			after: func(t *testing.T, f *farm, _ verify.Report) {
 				for _, r := range f.world.Requests("") {
 					if !strings.HasPrefix(r.URL, "https://sharepoint.corp.test/") && !strings.Contains(r.URL, "sharepoint.corp.test:34567") {
