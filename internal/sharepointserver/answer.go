@@ -2,6 +2,7 @@ package sharepointserver
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -13,10 +14,10 @@ import (
 
 // answer is what a server said, whatever it is.
 type answer struct {
-	build    Build
 	body     []byte
 	kind     string // content type
 	location string // absolute
+	site     string // address of the site in location
 	form     string // address of the sign-in form that a header names
 	e        Error  // what an Error about it tells
 }
@@ -25,22 +26,24 @@ type answer struct {
 func (c *Client) answer(op string, at *url.URL, res *http.Response, body []byte) answer {
 	h := func(name string, limit int) string { return transport.CleanText(res.Header.Get(name), limit) }
 	a := answer{
-		build: parseBuild(res.Header.Get("MicrosoftSharePointTeamServices")),
-		body:  bytes.TrimPrefix(body, []byte("\ufeff")), kind: strings.ToLower(h("Content-Type", 100)),
+		body: bytes.TrimPrefix(body, []byte("\ufeff")), kind: strings.ToLower(h("Content-Type", 100)),
 		form: h("X-Forms_Based_Auth_Required", urlLimit),
 	}
+	build := res.Header.Get("MicrosoftSharePointTeamServices")
 	a.e = Error{
-		Op: op, URL: transport.CleanText(plain(at), urlLimit), Status: res.StatusCode, Build: a.build,
+		Op: op, URL: plain(at), Status: res.StatusCode, Build: parseBuild(build),
 		RequestID: h("SPRequestGuid", 64), Time: c.clock.Now().UTC(),
 	}
 	if t, err := http.ParseTime(res.Header.Get("Date")); err == nil {
 		a.e.Time = t.UTC()
 	}
-	a.e.SharePoint = res.Header.Get("MicrosoftSharePointTeamServices") != "" || a.e.RequestID != "" || res.Header.Get("X-SharePointHealthScore") != ""
+	a.e.SharePoint = build != "" || a.e.RequestID != "" || res.Header.Get("X-SharePointHealthScore") != ""
 	if to := res.Header.Get("Location"); to != "" && res.StatusCode/100 == 3 {
 		if u, err := at.Parse(to); err == nil {
 			u.User = nil
 			a.location = u.String()
+			a.site, _, _ = strings.Cut(plain(u), "/_api/")
+			a.site, _, _ = strings.Cut(a.site, "/_vti_bin/")
 		}
 	}
 	return a
@@ -48,11 +51,11 @@ func (c *Client) answer(op string, at *url.URL, res *http.Response, body []byte)
 
 // failure is nil for an answer with status 200 that is no web page.
 func (a answer) failure() error {
-	e := a.e
 	page := strings.HasPrefix(a.kind, "text/html") || strings.HasPrefix(a.kind, "application/xhtml")
-	if e.Status != http.StatusOK {
-		e.Code, e.Text = said(a.body)
+	if a.e.Status != http.StatusOK {
+		a.e.Code, a.e.Text = said(a.body)
 	}
+	e := a.e
 	switch {
 	case a.location != "":
 		e.To = transport.CleanText(a.location, urlLimit)
@@ -62,7 +65,7 @@ func (a answer) failure() error {
 		case loginAddress(path):
 			e.Reason = LoginPage
 		default:
-			e.Reason = Moved
+			e.Reason, e.To = Moved, a.site
 		}
 	case a.form != "" && e.Status != http.StatusOK:
 		// Also with 403: MS-OFBA, section 2.2.2.
@@ -115,7 +118,7 @@ func denied(code, said string) bool {
 // loginAddress recognises, in lower case, the pages to which SharePoint sends whoever
 // has not signed in, and those of identity providers (WS-Federation, SAML).
 func loginAddress(s string) bool {
-	for _, part := range []string{"/_login/", "/_forms/", "/_trust/", "/_windows/", "/authenticate.aspx", "/login.aspx", "/signin", "/adfs/ls", "wa=wsignin", "samlrequest="} {
+	for _, part := range []string{"/_login/", "/_forms/", "/_trust/", "/_windows/", "/authenticate.aspx", "/login.aspx", "/signin", "/adfs/", "/oauth2/", "wa=wsignin", "samlrequest="} {
 		if strings.Contains(s, part) {
 			return true
 		}
@@ -150,24 +153,13 @@ func said(body []byte) (code, words string) {
 			OData refusal `json:"odata.error"`
 		}
 		if json.Unmarshal(body, &j) == nil {
-			r := j.Error
-			if r == (refusal{}) {
-				r = j.OData
-			}
+			r := cmp.Or(j.Error, j.OData)
 			code, words = r.Code.clean(200), r.Message.clean(1000)
 		}
 	case body[0] == '<':
 		_, found, _ := texts(body) // what came before an error counts
-		first := func(names ...string) string {
-			for _, n := range names {
-				if found[n] != "" {
-					return found[n]
-				}
-			}
-			return ""
-		}
-		code = transport.CleanText(first("errorcode", "code", "faultcode"), 200)
-		words = transport.CleanText(first("errorstring", "message", "faultstring"), 1000)
+		code = transport.CleanText(cmp.Or(found["errorcode"], found["code"], found["faultcode"]), 200)
+		words = transport.CleanText(cmp.Or(found["errorstring"], found["message"], found["faultstring"]), 1000)
 	default:
 		words = transport.CleanText(string(body), 300)
 	}

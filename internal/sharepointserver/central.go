@@ -58,15 +58,11 @@ func (c *Client) Central(ctx context.Context, site string) (Central, error) {
 
 // central opens it with one scheme.
 func (c *Client) central(ctx context.Context, at *url.URL) (Central, error) {
-	a, err := c.get(ctx, "Central Administration", at.JoinPath("_api", "web"), "$select=Title,WebTemplate")
-	if err != nil {
-		return Central{}, err
-	}
 	var web struct{ Title, WebTemplate text }
-	if err := decode(a.body, &web); err != nil {
-		return Central{}, a.unreadable(err)
-	}
+	a, err := c.object(ctx, "Central Administration", at.JoinPath("_api", "web"), "$select=Title,WebTemplate", &web)
 	switch {
+	case err != nil:
+		return Central{}, err
 	case web.WebTemplate == "":
 		return Central{}, a.unreadable(errJSON)
 	case !strings.EqualFold(string(web.WebTemplate), centralTemplate):
@@ -74,59 +70,53 @@ func (c *Client) central(ctx context.Context, at *url.URL) (Central, error) {
 		e.Reason, e.Text = NotCentral, web.Title.clean(255)
 		return Central{}, &e
 	}
-	return Central{URL: at.String(), Title: web.Title.clean(255), Build: a.build}, nil
+	return Central{URL: at.String(), Title: web.Title.clean(255), Build: a.e.Build}, nil
 }
 
 // otherScheme reports whether other, the same address with the other scheme, may do
-// where this failed.
+// where this failed: the port speaks that one, or nothing answered.
 func otherScheme(err error, other *url.URL) bool {
 	var e *Error
 	switch {
-	case errors.As(err, &e) && e.Reason == Moved:
+	case errors.As(err, &e):
 		to, err := url.Parse(e.To)
-		return err == nil && to.Scheme == other.Scheme && strings.EqualFold(to.Host, other.Host)
-	case e != nil:
-		return spokenPlain(e, other)
+		return wrongScheme(e) || e.Reason == Moved && err == nil && to.Scheme == other.Scheme && strings.EqualFold(to.Host, other.Host)
 	case winauth.Refusal(err):
 		return false
 	}
 	switch transport.KindOf(err) {
 	case transport.KindTLS:
-		return wrongScheme(err) // else it speaks TLS, but we do not agree
+		return wrongScheme(err) // else it speaks TLS, and we do not agree
 	case transport.KindDNS, transport.KindAuthority, transport.KindExpired, transport.KindHostName, transport.KindTooLarge, transport.KindCanceled:
 		return false
 	}
 	return true
 }
 
-// wrongScheme recognises a port that answers TLS with something else.
+// wrongScheme recognises a port that answers TLS with something else, and http with 400,
+// as some web servers do on a port for https; others close the connection.
 func wrongScheme(err error) bool {
 	var header tls.RecordHeaderError
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Status == http.StatusBadRequest && !e.SharePoint && strings.HasPrefix(e.URL, "http:")
+	}
 	return errors.As(err, &header) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
-// spokenPlain recognises a web server's answer to http on a port that wants https. Others
-// close the connection.
-func spokenPlain(e *Error, other *url.URL) bool {
-	return other.Scheme == "https" && e.Status == http.StatusBadRequest && !e.SharePoint
-}
-
 // telling says how much an error tells of what is wrong: the most, what a server said of
-// the account, the least, that it speaks another protocol.
+// the account, the least, that it speaks the other protocol.
 func telling(err error) int {
 	var e *Error
 	switch {
 	case winauth.Refusal(err):
 		return 4
+	case wrongScheme(err):
+		return 0
 	case !errors.As(err, &e):
-		if wrongScheme(err) {
-			return 0
-		}
 		return 1
 	case e.Reason == Denied, e.Reason == NotCentral, e.Reason == LoginPage:
 		return 3
-	case e.Status == http.StatusBadRequest && !e.SharePoint, e.Reason == Moved:
-		return 0
 	}
 	return 2
 }

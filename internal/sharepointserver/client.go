@@ -57,36 +57,32 @@ func (c *Client) Open(ctx context.Context, url string) (Site, error) {
 		return Site{}, err
 	}
 	const op = "site"
-	a, err := c.get(ctx, op, at.JoinPath("_api", "site"), "$select=Url,Id")
+	var collection struct{ URL, ID text }
+	a, err := c.object(ctx, op, at.JoinPath("_api", "site"), "$select=Url,Id", &collection)
 	if err != nil {
 		return Site{}, err
-	}
-	var collection struct{ URL, ID text }
-	if err := decode(a.body, &collection); err != nil {
-		return Site{}, a.unreadable(err)
 	}
 	if _, err := address(string(collection.URL)); err != nil {
 		return Site{}, a.unreadable(errJSON)
 	}
 	var web struct{ Title, WebTemplate text }
-	if err := c.object(ctx, op, at.JoinPath("_api", "web"), "$select=Title,WebTemplate", &web); err != nil {
+	if _, err := c.object(ctx, op, at.JoinPath("_api", "web"), "$select=Title,WebTemplate", &web); err != nil {
 		return Site{}, err
-	}
-	site := Site{
-		URL: collection.URL.clean(urlLimit), ID: collection.ID.clean(64),
-		Title: web.Title.clean(255), Template: web.WebTemplate.clean(64), Build: a.build,
 	}
 	var user struct {
 		LoginName   text
 		IsSiteAdmin bool
 	}
-	err = c.object(ctx, op, at.JoinPath("_api", "web", "currentuser"), "$select=LoginName,IsSiteAdmin", &user)
+	_, err = c.object(ctx, op, at.JoinPath("_api", "web", "currentuser"), "$select=LoginName,IsSiteAdmin", &user)
 	// The site is open; who the account is in it is told besides.
 	if e := (*Error)(nil); err != nil && !errors.As(err, &e) {
 		return Site{}, err
 	}
-	site.LoginName, site.SiteAdmin = user.LoginName.clean(300), user.IsSiteAdmin
-	return site, nil
+	return Site{
+		URL: collection.URL.clean(urlLimit), ID: collection.ID.clean(64),
+		Title: web.Title.clean(255), Template: web.WebTemplate.clean(64), Build: a.e.Build,
+		LoginName: user.LoginName.clean(300), SiteAdmin: user.IsSiteAdmin,
+	}, nil
 }
 
 // urlLimit is the longest address in bytes; SharePoint has them up to 400 characters.
@@ -104,26 +100,21 @@ func address(s string) (*url.URL, error) {
 // root is the address of the web application that u is in.
 func root(u *url.URL) *url.URL { return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/"} }
 
-// object gets an object by REST.
-func (c *Client) object(ctx context.Context, op string, at *url.URL, query string, into any) error {
-	a, err := c.get(ctx, op, at, query)
-	if err != nil {
-		return err
-	}
-	if err := decode(a.body, into); err != nil {
-		return a.unreadable(err)
-	}
-	return nil
-}
-
-// get asks by REST. The verbose form is the one that all versions know: SharePoint 2013
-// has the others from Service Pack 1, and answers XML or 406 before.
+// object gets an object by REST. The verbose form is the one that all versions know:
+// SharePoint 2013 has the others from Service Pack 1, and answers XML or 406 before.
 //
 // Source: SharePoint/sp-dev-docs issues 5045 and 5902.
-func (c *Client) get(ctx context.Context, op string, at *url.URL, query string) (answer, error) {
+func (c *Client) object(ctx context.Context, op string, at *url.URL, query string, into any) (answer, error) {
 	u := *at
 	u.RawQuery = query
-	return c.send(ctx, op, http.MethodGet, &u, http.Header{"Accept": {"application/json;odata=verbose"}}, nil)
+	a, err := c.send(ctx, op, http.MethodGet, &u, http.Header{"Accept": {"application/json;odata=verbose"}}, nil)
+	if err != nil {
+		return a, err
+	}
+	if err := decode(a.body, into); err != nil {
+		return a, a.unreadable(err)
+	}
+	return a, nil
 }
 
 // send asks once and reads the answer, which is returned with an error, too; the HTTP
@@ -140,26 +131,25 @@ func (c *Client) send(ctx context.Context, op, method string, at *url.URL, heade
 	// sign-in page (learn.microsoft.com/openspecs/sharepoint_protocols/ms-ofba).
 	req.Header.Set("X-FORMS_BASED_AUTH_ACCEPTED", "f")
 	res, err := c.http.Do(req)
+	var b []byte
+	if err == nil {
+		defer res.Body.Close()
+		if b, err = io.ReadAll(io.LimitReader(res.Body, transport.BodyLimit+1)); len(b) > transport.BodyLimit {
+			err = &transport.TooLargeError{Limit: transport.BodyLimit}
+		}
+	}
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {
 			err = u.Err // method and address say nothing to an admin
 		}
-		return answer{}, fmt.Errorf("%s at %s: %w", op, transport.CleanText(plain(at), urlLimit), err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, transport.BodyLimit+1))
-	if err == nil && len(b) > transport.BodyLimit {
-		err = &transport.TooLargeError{Limit: transport.BodyLimit}
-	}
-	if err != nil {
-		return answer{}, fmt.Errorf("%s at %s: %w", op, transport.CleanText(plain(at), urlLimit), err)
+		return answer{}, fmt.Errorf("%s at %s: %w", op, plain(at), err)
 	}
 	a := c.answer(op, at, res, b)
 	return a, a.failure()
 }
 
-// plain is an address without its query.
+// plain is an address without its query, safe to show.
 func plain(u *url.URL) string {
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
+	return transport.CleanText((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String(), urlLimit)
 }

@@ -31,7 +31,7 @@ type Error struct {
 	SharePoint bool      // the answer bears SharePoint's headers
 	Build      Build     // where it tells one
 	Code, Text string    // of SharePoint, cleaned
-	To         string    // where a redirect leads, or the sign-in form is; cleaned
+	To         string    // where a redirect leads (of Moved: the site there), or the sign-in form is; cleaned
 	RequestID  string    // of SharePoint (SPRequestGuid): the correlation id in its logs
 	Time       time.Time // of the answer, UTC
 	Err        error

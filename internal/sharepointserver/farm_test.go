@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/c2conn/c2conn/internal/sharepointserver"
+	"github.com/c2conn/c2conn/internal/sim/onprem/httpauth"
 	"github.com/c2conn/c2conn/internal/transport"
 )
 
@@ -37,6 +39,8 @@ func newFarm(t *testing.T, tls bool) *farm {
 	t.Helper()
 	f := &farm{web: "STS", databases: map[string][]string{}, at: map[string]http.HandlerFunc{}}
 	f.Server = httptest.NewUnstartedServer(f)
+	f.Config.ConnContext = httpauth.ConnContext
+	f.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes in the wrong protocol
 	if tls {
 		f.StartTLS()
 	} else {

@@ -29,13 +29,13 @@ type Collections struct {
 	Partial   error    // a content database or page that could not be read, where others were
 }
 
-// collectionsLimit is the most that are listed. SharePoint supports 750,000 in a farm:
-// learn.microsoft.com/sharepoint/install/software-boundaries-limits-2019.
+// collectionsLimit is the most that are listed: what 100 full content databases hold
+// (learn.microsoft.com/sharepoint/install/software-boundaries-limits-2019).
 const collectionsLimit = 1_000_000
 
-// List lists the site collections of the web application that site is in: by SiteData, and where
-// that does not, by search, which may find none. listen, which may be nil, hears how
-// many were found so far.
+// List lists the site collections of the web application that site is in: by SiteData,
+// and where that does not, by search, which may find none. listen, which may be nil,
+// hears how many were found so far.
 //
 // Errors: *ListError, and those of the HTTP client that end every way (a refused
 // sign-in, an untrusted certificate, a server that cannot be reached, the end of ctx).
@@ -50,15 +50,14 @@ func (c *Client) List(ctx context.Context, site string, listen func(found int)) 
 	l := lister{client: c, base: at, listen: listen}
 	// Every web application has SiteData at its root; whether also one without a site
 	// collection there is unsure, so the address itself comes next.
-	whyNot := somewhere(ctx, []*url.URL{root(at), at}, l.siteData)
+	whyNot := either(ctx, root(at), at, l.siteData)
 	if whyNot == nil {
 		return l.found, nil
 	}
 	if ends(ctx, whyNot) {
 		return Collections{}, whyNot
 	}
-	l = lister{client: c, base: at, listen: listen}
-	if err := somewhere(ctx, []*url.URL{at, root(at)}, l.search); err != nil {
+	if err := either(ctx, at, root(at), l.search); err != nil {
 		if ends(ctx, err) {
 			return Collections{}, err
 		}
@@ -68,24 +67,18 @@ func (c *Client) List(ctx context.Context, site string, listen func(found int)) 
 	return l.found, nil
 }
 
-// somewhere asks at each address until one has what is asked for, and returns the first
-// one's error where none has.
-func somewhere(ctx context.Context, places []*url.URL, ask func(context.Context, *url.URL) error) error {
-	var first error
-	for i, at := range places {
-		if i > 0 && strings.Trim(at.Path, "/") == strings.Trim(places[0].Path, "/") {
-			break
-		}
-		err := ask(ctx, at)
-		if first == nil {
-			first = err
-		}
-		var e *Error
-		if err == nil || !errors.As(err, &e) || e.Reason != NotThere {
-			return err
-		}
+// either asks at one address, and at the other where the first has no such service.
+func either(ctx context.Context, one, other *url.URL, ask func(context.Context, *url.URL) error) error {
+	first := ask(ctx, one)
+	var e *Error
+	if !errors.As(first, &e) || e.Reason != NotThere || strings.Trim(one.Path, "/") == strings.Trim(other.Path, "/") {
+		return first
 	}
-	return first
+	err := ask(ctx, other)
+	if errors.As(err, &e) && e.Reason == NotThere {
+		return first
+	}
+	return err
 }
 
 // ends reports whether every other way would fail alike.
@@ -107,7 +100,7 @@ func ends(ctx context.Context, err error) bool {
 	return winauth.Refusal(err)
 }
 
-// lister gathers site collections.
+// lister gathers site collections. Each way of it begins anew.
 type lister struct {
 	client *Client
 	base   *url.URL
@@ -116,11 +109,12 @@ type lister struct {
 	seen   map[string]bool
 }
 
+func (l *lister) begin(way Way) {
+	l.found, l.seen = Collections{Way: way}, map[string]bool{}
+}
+
 // add takes addresses and returns how many of them were new ones.
 func (l *lister) add(addresses []string) (added int, err error) {
-	if l.seen == nil {
-		l.seen = map[string]bool{}
-	}
 	for _, s := range addresses {
 		u, err := l.base.Parse(strings.TrimSpace(s))
 		if err != nil || len(s) > urlLimit || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || s != transport.CleanText(s, urlLimit) {

@@ -57,7 +57,7 @@ func TestListPartly(t *testing.T) {
 	f.database("{a}", f.URL+"/sites/a")
 	got, err := f.client(t).List(t.Context(), f.URL, nil)
 	var e *sharepointserver.Error
-	if err != nil || len(got.URLs) != 1 || got.Databases != 2 || !errors.As(got.Partial, &e) || e.Reason != sharepointserver.Denied || e.Code != "0x80070005" || !strings.Contains(got.Partial.Error(), "1 of 2 content databases") {
+	if err != nil || len(got.URLs) != 1 || got.Databases != 2 || !errors.As(got.Partial, &e) || e.Reason != sharepointserver.Denied || e.Code != "0x80070005" || !strings.Contains(got.Partial.Error(), "only 1 of 2 content databases") {
 		t.Errorf("%+v %v", got, err)
 	}
 }

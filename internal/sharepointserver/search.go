@@ -1,6 +1,7 @@
 package sharepointserver
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,8 +9,9 @@ import (
 	"strconv"
 )
 
-// Limits of the search: learn.microsoft.com/sharepoint/dev/general-development/customizing-search-results-in-sharepoint
-// for the page, ".../pagination-for-large-result-sets" for the row.
+// Limits of the search. Sources: pnp/PnP-Tools issue 333 for the page, and
+// learn.microsoft.com/sharepoint/dev/general-development/pagination-for-large-result-sets
+// for the row.
 const (
 	pageRows   = 500    // of a page
 	rowsLimit  = 50_000 // the last row that a page may start with
@@ -21,7 +23,7 @@ const (
 // Source: learn.microsoft.com/sharepoint/dev/general-development/sharepoint-search-rest-api-overview.
 func (l *lister) search(ctx context.Context, at *url.URL) error {
 	at = at.JoinPath("_api", "search", "query")
-	l.found = Collections{Way: Search}
+	l.begin(Search)
 	rows, pages := 0, 0
 	// What fails after the first page leaves the pages before it.
 	partial := func(err error) error {
@@ -36,13 +38,14 @@ func (l *lister) search(ctx context.Context, at *url.URL) error {
 			"querytext": {"'contentclass:STS_Site'"}, "selectproperties": {"'SPSiteUrl,Path'"}, "trimduplicates": {"false"},
 			"rowlimit": {strconv.Itoa(pageRows)}, "startrow": {strconv.Itoa(rows)}, "sortlist": {"'[docid]:ascending'"},
 		}
-		a, err := l.client.get(ctx, "search", at, query.Encode())
+		var j searchAnswer
+		a, err := l.client.object(ctx, "search", at, query.Encode(), &j)
 		if err != nil {
 			return partial(err)
 		}
-		p, err := parsePage(a.body)
-		if err != nil {
-			return partial(a.unreadable(err))
+		p, ok := j.page()
+		if !ok {
+			return partial(a.unreadable(errJSON))
 		}
 		added, err := l.add(p.addresses)
 		if err != nil {
@@ -67,28 +70,37 @@ type page struct {
 	rows, total int
 }
 
-// parsePage reads the answer of /_api/search/query, in the verbose form or a plain one.
-func parsePage(body []byte) (page, error) {
-	var j struct {
-		Query              *results // verbose
-		PrimaryQueryResult json.RawMessage
-	}
-	if err := decode(body, &j); err != nil {
-		return page{}, err
-	}
-	r := j.Query
-	if r == nil {
-		r = &results{}
-		if json.Unmarshal(j.PrimaryQueryResult, &r.PrimaryQueryResult) != nil {
-			return page{}, errJSON
+// searchAnswer is what /_api/search/query says; the verbose form has it in "query".
+type searchAnswer struct {
+	Query              *struct{ PrimaryQueryResult queryResult }
+	PrimaryQueryResult queryResult
+}
+
+type queryResult struct {
+	RelevantResults *struct {
+		TotalRows int
+		Table     struct {
+			Rows list[struct {
+				Cells list[struct {
+					Key   string
+					Value text
+				}]
+			}]
 		}
 	}
-	if r.PrimaryQueryResult.RelevantResults == nil {
-		return page{}, errJSON
+}
+
+// page takes out what is wanted; false where there are no results, not even none.
+func (a searchAnswer) page() (page, bool) {
+	r := a.PrimaryQueryResult.RelevantResults
+	if a.Query != nil {
+		r = a.Query.PrimaryQueryResult.RelevantResults
 	}
-	relevant := r.PrimaryQueryResult.RelevantResults
-	p := page{rows: len(relevant.Table.Rows), total: relevant.TotalRows}
-	for _, row := range relevant.Table.Rows {
+	if r == nil {
+		return page{}, false
+	}
+	p := page{rows: len(r.Table.Rows), total: r.TotalRows}
+	for _, row := range r.Table.Rows {
 		var site, path text
 		for _, c := range row.Cells {
 			switch c.Key {
@@ -98,29 +110,9 @@ func parsePage(body []byte) (page, error) {
 				path = c.Value
 			}
 		}
-		if site == "" {
-			site = path
-		}
-		p.addresses = append(p.addresses, string(site))
+		p.addresses = append(p.addresses, string(cmp.Or(site, path)))
 	}
-	return p, nil
-}
-
-// results is what the search answers.
-type results struct {
-	PrimaryQueryResult struct {
-		RelevantResults *struct {
-			TotalRows int
-			Table     struct {
-				Rows list[struct {
-					Cells list[struct {
-						Key   string
-						Value text
-					}]
-				}]
-			}
-		}
-	}
+	return p, true
 }
 
 // list is a JSON array, which the verbose form puts into "results".

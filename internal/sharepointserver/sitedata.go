@@ -2,6 +2,7 @@ package sharepointserver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -18,7 +19,10 @@ const (
 	databasesLimit = 1000
 )
 
-var errNoDatabases = errors.New("the web application names no content database")
+var (
+	errNoDatabases   = errors.New("the web application names no content database")
+	errManyDatabases = errors.New("there are too many")
+)
 
 // siteData lists by GetContent: the content databases of the web application, and the
 // site collections in each.
@@ -38,26 +42,26 @@ func (l *lister) siteData(ctx context.Context, at *url.URL) error {
 	if len(databases) == 0 {
 		return a.unreadable(errNoDatabases)
 	}
-	l.found = Collections{Way: SiteData, Databases: len(databases)}
-	failed := 0
+	l.begin(SiteData)
+	l.found.Databases = len(databases)
 	var first error
+	read := 0
 	for _, id := range databases[:min(len(databases), databasesLimit)] {
-		if err := l.database(ctx, at, id); err != nil {
-			if ends(ctx, err) {
-				return err
-			}
-			if failed++; first == nil {
-				first = err
-			}
+		err := l.database(ctx, at, id)
+		switch {
+		case err == nil:
+			read++
+		case ends(ctx, err):
+			return err
+		case first == nil:
+			first = err
 		}
 	}
-	switch {
-	case failed == len(databases):
+	if read == 0 {
 		return first
-	case first != nil:
-		l.found.Partial = fmt.Errorf("%d of %d content databases could not be read: %w", failed, len(databases), first)
-	case len(databases) > databasesLimit:
-		l.found.Partial = fmt.Errorf("%d content databases, of which %d were read", len(databases), databasesLimit)
+	}
+	if read < len(databases) {
+		l.found.Partial = fmt.Errorf("only %d of %d content databases could be read: %w", read, len(databases), cmp.Or(first, errManyDatabases))
 	}
 	return nil
 }

@@ -180,7 +180,7 @@ func TestErrorsAreClean(t *testing.T) {
 		&winauth.UnknownSPNError{SPN: evil, Domain: evil}, &winauth.TicketError{Cache: "x", Err: errors.New(evil)},
 		&winauth.KerberosError{Server: evil}, &winauth.ProtocolError{Protocol: "NTLM", Server: evil, Err: errors.New(evil)},
 		&winauth.RefusedError{Account: evil, Server: evil, Err: errors.New(evil)}, &winauth.NoMethodError{Account: evil, Server: evil, Offered: []string{evil}},
-		&winauth.PlainError{Server: evil}, &winauth.AddressError{Server: evil}, &winauth.TicketRefusedError{Server: evil, SPN: evil},
+		&winauth.PlainError{Server: evil, Offered: []string{evil}, Err: errors.New(evil)}, &winauth.AddressError{Server: evil}, &winauth.TicketRefusedError{Server: evil, SPN: evil},
 		&winauth.UntrustedError{Host: evil}, &winauth.PinChangedError{Host: evil},
 	} {
 		if s := err.Error(); strings.ContainsAny(s, "\x1b\u202e\n") || s == "" {
