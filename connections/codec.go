@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// texts lists the text fields of a connection in the order of the index. A
-// change here needs a new indexHeader.
+// texts lists the text fields of a connection in the order of the index. A change
+// here or in appendConnection needs a new indexHeader.
 func texts(c *Connection) [35]*string {
 	return [...]*string{
 		&c.ID, &c.Name, (*string)(&c.Kind), (*string)(&c.Location), &c.Cloud, &c.Account, &c.AccountID,
@@ -35,7 +35,15 @@ func appendConnection(b []byte, c Connection) []byte {
 	for _, t := range times(&c) {
 		b = binary.AppendVarint(b, t.Unix())
 	}
+	b = appendBool(b, c.Credential.PlainNTLM)
 	return appendMap(appendMap(b, c.Verification.Checks), c.Pins)
+}
+
+func appendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 func appendMap(b []byte, m map[string]string) []byte {
@@ -56,6 +64,7 @@ func decodeConnection(s string, c *Connection) bool {
 	for _, t := range times(c) {
 		*t = time.Unix(r.varint(), 0).UTC()
 	}
+	c.Credential.PlainNTLM = r.bool()
 	c.Verification.Checks = r.pairs()
 	c.Pins = r.pairs()
 	return !r.bad && r.rest == ""
@@ -79,6 +88,13 @@ func (r *reader) pairs() map[string]string {
 		m[key] = r.text()
 	}
 	return m
+}
+
+// bool reads what appendBool wrote.
+func (r *reader) bool() bool {
+	v := r.uvarint()
+	r.bad = r.bad || v > 1
+	return v == 1
 }
 
 func (r *reader) uvarint() uint64 {

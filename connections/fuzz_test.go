@@ -9,7 +9,7 @@ import (
 )
 
 func FuzzParseConnection(f *testing.F) {
-	for _, seed := range []string{designSample, strings.Replace(designSample, "kind: exchange", "legacy_admin: {upn: a@b, password: env:PW}\nkind: sharepoint", 1), "", "schema: 1", "schema: 99\n", "- a", "a: &x [*x]", "schema: 1\nname: {}\n", "\x00", "schema: 1\n<<: {name: a}\n",
+	for _, seed := range []string{designSample, serverSample, strings.Replace(designSample, "kind: exchange", "legacy_admin: {upn: a@b, password: env:PW}\nkind: sharepoint", 1), "", "schema: 1", "schema: 99\n", "- a", "a: &x [*x]", "schema: 1\nname: {}\n", "\x00", "schema: 1\n<<: {name: a}\n",
 		strings.Replace(designSample, "name: contoso-backup", "name: &n contoso-backup", 1), "? {a: b}\n: c\n", "schema: 1\ncreated: 0000-00-00\n"} {
 		f.Add([]byte(seed))
 	}

@@ -22,7 +22,7 @@ import (
 // length before them.
 const (
 	indexName   = ".index"
-	indexHeader = "c2conn index 7\n" // another one is not read; the next List writes the index anew
+	indexHeader = "c2conn index 8\n" // another one is not read; the next List writes the index anew
 	indexLimit  = 256 << 20          // bytes; a larger one is ignored
 	recordLimit = 4 << 20
 	recordSize  = 640 // of a usual record, for making room

@@ -99,6 +99,11 @@ func TestSavedFilesFollowTheSchema(t *testing.T) {
 			c.Credential = Credential{Type: TypePassword, Secret: `file:C:\secrets\password`}
 			c.Endpoints = Endpoints{Server: "mail.contoso.local", EWS: "https://mail.contoso.local/EWS/Exchange.asmx", PowerShell: "http://mail.contoso.local/PowerShell/"}
 		},
+		"on-premises sharepoint": func(c *Connection) {
+			c.Kind, c.Location, c.Cloud, c.Tenant, c.Registration = SharePoint, OnPremises, "", Tenant{}, Registration{}
+			c.Credential = Credential{Type: TypePassword, Secret: "env:PASSWORD", PlainNTLM: true}
+			c.Endpoints = Endpoints{Server: "sp.contoso.local", SharePoint: "http://sp.contoso.local/sites/hr", Admin: "http://sp.contoso.local:34567"}
+		},
 		"Büro 3": func(c *Connection) {
 			c.Credential.Secret, c.Credential.Password = "file:/etc/a.pfx", "env:PFX_PASSWORD"
 		},
@@ -148,6 +153,53 @@ func TestSchemaOfLegacyAdminAndPermissions(t *testing.T) {
 		if _, err := ParseConnection("x.yaml", []byte(text)); (err == nil) != fits {
 			t.Errorf("ParseConnection says %v of\n%s", err, text)
 		}
+	}
+}
+
+// A connection to a SharePoint Server with all that it must have.
+const serverSample = `schema: 1
+id: 01K9Z7ABCDEFGHJKMNPQRSTVWX
+name: farm
+kind: sharepoint
+location: on-premises
+account: spadmin@contoso.com
+credential: {type: password, secret: env:PASSWORD, plain_ntlm: true}
+endpoints: {server: sp.contoso.com, sharepoint: "http://sp.contoso.com", admin: "http://sp.contoso.com:34567"}
+`
+
+// What a connection to a SharePoint Server must have, for the schema and for Validate.
+func TestSchemaOfSharePointServer(t *testing.T) {
+	t.Parallel()
+	schema := schemaOfConnections(t)
+	with := func(old, now string) string { return strings.Replace(serverSample, old, now, 1) }
+	for text, fits := range map[string]bool{
+		serverSample:                          true,
+		with(", plain_ntlm: true", ""):        true,
+		with("server: sp.contoso.com, ", ""):  true,
+		with("plain_ntlm: true", "cache: /c"): false,
+		with(`"http://sp.contoso.com",`, `"https://sp.contoso.com:8443/sites/hr",`):                                true,
+		with(`"http://sp.contoso.com",`, `"https://sp.contoso.com?a=b",`):                                          false,
+		with(`"http://sp.contoso.com",`, `"https://a:b@sp.contoso.com",`):                                          false,
+		with(`"http://sp.contoso.com",`, `"sp.contoso.com",`):                                                      false,
+		with(`:34567"`, `:34567/#x"`):                                                                              false,
+		with(`, admin: "http://sp.contoso.com:34567"`, ""):                                                         false,
+		with(`sharepoint: "http://sp.contoso.com", `, ""):                                                          false,
+		with("account: spadmin@contoso.com\n", ""):                                                                 false,
+		with("{type: password, secret: env:PASSWORD, plain_ntlm: true}", "{type: ticket-cache}"):                   true,
+		with("{type: password, secret: env:PASSWORD, plain_ntlm: true}", "{type: ticket-cache, plain_ntlm: true}"): false,
+		with("kind: sharepoint", "kind: exchange"):                                                                 false,
+		strings.Replace(designSample, "{type: certificate", "{plain_ntlm: true, type: certificate", 1):             false,
+	} {
+		if err := schema.Validate(plain(t, []byte(text))); (err == nil) != fits {
+			t.Errorf("the schema says %v of\n%s", err, text)
+		}
+		if _, err := ParseConnection("x.yaml", []byte(text)); (err == nil) != fits {
+			t.Errorf("ParseConnection says %v of\n%s", err, text)
+		}
+	}
+	// The name of the server is that of the address: a schema cannot say so.
+	if _, err := ParseConnection("x.yaml", []byte(with("server: sp.", "server: other."))); err == nil || !strings.Contains(err.Error(), "endpoints.server: must be the host of endpoints.sharepoint, sp.contoso.com") {
+		t.Error(err)
 	}
 }
 

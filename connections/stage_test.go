@@ -359,6 +359,8 @@ func TestStagedFieldsAreComplete(t *testing.T) {
 				*x = testTime
 			case *map[string]string:
 				*x = map[string]string{"ews": "pass"}
+			case *bool:
+				*x = true
 			default:
 				if f.Kind() == reflect.Struct {
 					walk(name+".", f, c, zero)

@@ -46,7 +46,13 @@ func (c Connection) Validate() error {
 	v.guid("account_id", c.AccountID)
 	v.registration(c.Registration, online)
 	v.credential(c.Credential, online)
+	sharePointServer := !online && c.Kind == SharePoint
+	v.check(!c.Credential.PlainNTLM || sharePointServer && c.Credential.Type == TypePassword, "credential.plain_ntlm",
+		"goes with an on-premises SharePoint connection and the credential type %s only; leave it out", TypePassword)
 	v.endpoints(c.Endpoints)
+	if sharePointServer {
+		v.sharePointServer(c.Endpoints)
+	}
 	v.pins(c.Pins, online)
 	v.legacyAdmin(c.LegacyAdmin, online && c.Kind == SharePoint)
 	v.verification(c.Verification)
@@ -191,6 +197,21 @@ func (v *validator) endpoints(e Endpoints) {
 		// speak it on the premises; credentials in a URL are never allowed.
 		v.check(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil, p.field,
 			"must be an address like https://server.contoso.com/, without a user name or password")
+	}
+}
+
+// sharePointServer are the addresses that a connection to a SharePoint Server cannot do
+// without. The account signs in to their hosts and to no other.
+func (v *validator) sharePointServer(e Endpoints) {
+	for _, p := range []struct{ field, value, example string }{
+		{"endpoints.sharepoint", e.SharePoint, "https://sharepoint.contoso.com"}, {"endpoints.admin", e.Admin, "http://sharepoint.contoso.com:34567"},
+	} {
+		v.check(p.value != "", p.field, "is missing; give an address like %s", p.example)
+		if u, err := url.Parse(p.value); err == nil && p.value != "" {
+			v.check(u.RawQuery == "" && u.Fragment == "", p.field, "must end with the path: leave out what follows it (? and #)")
+			v.check(p.field != "endpoints.sharepoint" || e.Server == "" || strings.EqualFold(e.Server, u.Hostname()), "endpoints.server",
+				"must be the host of endpoints.sharepoint, %s, or be left out", clean(u.Hostname()))
+		}
 	}
 }
 

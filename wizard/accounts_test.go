@@ -48,7 +48,7 @@ func TestWrongPasswordInTheWizard(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		suggestAdministrators(t.Context(), env, s.Answers)
+		suggestAdministrators(mailRemark)(t.Context(), env, s.Answers)
 		suggestDomains(t.Context(), env, s.Answers)
 	}
 	for _, want := range []int{1, 2} {

@@ -16,6 +16,10 @@ import (
 // browseLimit is how long Active Directory is asked for what is offered beneath a field.
 const browseLimit = 10 * time.Second
 
+// browseHelp is the seeds' note on their Browse button.
+const browseHelp = "Administrators are offered from Active Directory as soon as you can sign in there: by the Kerberos ticket of whoever is logged on, or when the password is typed. " +
+	"For another domain, change the domain first. Only the own domain and trusted ones are listed: a name of any other has to be typed, and so has one that is not offered."
+
 // signedInUser is the UPN that is proposed: of the Kerberos ticket, else what Windows
 // says of whoever is logged on. "" where neither is there.
 func signedInUser(env *Env) string {
@@ -75,8 +79,8 @@ func unreadable(err error) []Option {
 	return []Option{{Title: "Active Directory cannot be searched: " + err.Error(), Unavailable: err.Error()}}
 }
 
-// suggestDomains and suggestAdministrators are the seed's Browse button and its
-// Locations.
+// suggestDomains offers the domains whose accounts can sign in: the Locations of the
+// seeds' Browse button.
 func suggestDomains(ctx context.Context, env *Env, a Answers) []Option {
 	ctx, cancel := context.WithTimeout(ctx, browseLimit)
 	defer cancel()
@@ -105,39 +109,54 @@ func suggestDomains(ctx context.Context, env *Env, a Answers) []Option {
 	return list
 }
 
-func suggestAdministrators(ctx context.Context, env *Env, a Answers) []Option {
-	ctx, cancel := context.WithTimeout(ctx, browseLimit)
-	defer cancel()
-	d, err := env.browse(ctx, a)
-	if d == nil {
-		return unreadable(err)
+// mailRemark is what matters of an account that needs a mailbox, and a right of Exchange.
+func mailRemark(p directory.Person) string {
+	switch {
+	case p.HasMailbox == directory.No:
+		return "no mailbox"
+	case p.Exchange:
+		return "Organization Management"
 	}
-	defer d.Close()
-	people, err := d.Administrators(ctx, directory.Query{})
-	if err != nil {
-		return unreadable(err)
-	}
-	var list []Option
-	for _, p := range people.List {
-		if p.Disabled {
-			continue
+	return ""
+}
+
+// noRemark is for accounts of which the directory tells nothing that matters.
+func noRemark(directory.Person) string { return "" }
+
+// suggestAdministrators is the seeds' Browse button: it offers administrators, each with what remark says.
+func suggestAdministrators(remark func(directory.Person) string) func(context.Context, *Env, Answers) []Option {
+	return func(ctx context.Context, env *Env, a Answers) []Option {
+		ctx, cancel := context.WithTimeout(ctx, browseLimit)
+		defer cancel()
+		d, err := env.browse(ctx, a)
+		if d == nil {
+			return unreadable(err)
 		}
-		title := p.UPN
-		if p.DisplayName != "" && !strings.EqualFold(p.DisplayName, p.UPN) {
-			title += "  " + p.DisplayName
+		defer d.Close()
+		people, err := d.Administrators(ctx, directory.Query{})
+		if err != nil {
+			return unreadable(err)
 		}
-		switch {
-		case p.NoUPN:
-			title += " (no UPN)"
-		case p.HasMailbox == directory.No:
-			title += " (no mailbox)"
-		case p.Exchange:
-			title += " (Organization Management)"
+		var list []Option
+		for _, p := range people.List {
+			if p.Disabled {
+				continue
+			}
+			title, more := p.UPN, remark(p)
+			if p.DisplayName != "" && !strings.EqualFold(p.DisplayName, p.UPN) {
+				title += "  " + p.DisplayName
+			}
+			if p.NoUPN {
+				more = "no UPN"
+			}
+			if more != "" {
+				title += " (" + more + ")"
+			}
+			list = append(list, Option{Value: p.UPN, Title: title})
 		}
-		list = append(list, Option{Value: p.UPN, Title: title})
+		if people.More {
+			list = append(list, Option{Title: fmt.Sprintf("more than %d; type the name", len(list)), Unavailable: "type the name"})
+		}
+		return list
 	}
-	if people.More {
-		list = append(list, Option{Title: fmt.Sprintf("more than %d; type the name", len(list)), Unavailable: "type the name"})
-	}
-	return list
 }

@@ -48,7 +48,7 @@ func browsing(t *testing.T, trusted bool) (*onprem.World, *Session) {
 func TestBrowse(t *testing.T) {
 	t.Parallel()
 	w, s := browsing(t, true)
-	if list := suggestAdministrators(t.Context(), s.Env, s.Answers); list != nil {
+	if list := suggestAdministrators(mailRemark)(t.Context(), s.Env, s.Answers); list != nil {
 		t.Errorf("without a password: %+v", list)
 	}
 	if err := s.SetSecret(keyAdminSecret, connections.NewSecret("Ex4dmin!Pass"), FromUser, ""); err != nil {
@@ -61,7 +61,7 @@ func TestBrowse(t *testing.T) {
 		}
 		return strings.Join(lines, "\n")
 	}
-	people := text(suggestAdministrators(t.Context(), s.Env, s.Answers))
+	people := text(suggestAdministrators(mailRemark)(t.Context(), s.Env, s.Answers))
 	for _, want := range []string{"exadmin@corp.test = exadmin@corp.test", "alice@contoso.example", "(no UPN)"} {
 		if !strings.Contains(people, want) {
 			t.Errorf("%q is missing in\n%s", want, people)
@@ -86,7 +86,7 @@ func TestBrowseUntrusted(t *testing.T) {
 	if err := s.SetSecret(keyAdminSecret, connections.NewSecret("Ex4dmin!Pass"), FromUser, ""); err != nil {
 		t.Fatal(err)
 	}
-	list := suggestAdministrators(t.Context(), s.Env, s.Answers)
+	list := suggestAdministrators(mailRemark)(t.Context(), s.Env, s.Answers)
 	if len(list) != 1 || list[0].Unavailable == "" || !strings.Contains(list[0].Title, "not trusted") {
 		t.Errorf("%+v", list)
 	}

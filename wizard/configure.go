@@ -244,7 +244,7 @@ func certificateKey(err error) string {
 
 // problem ties an error to the field that caused it.
 func problem(s *Session, key string, err error) error {
-	f, _ := s.Flow.Field(key)
+	f, _ := s.field(key)
 	return &ProblemsError{Problems: []Problem{{Key: key, Title: f.Title, Flags: f.Flags(), Err: err}}}
 }
 

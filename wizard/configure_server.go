@@ -1,14 +1,12 @@
 package wizard
 
 import (
-	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +39,7 @@ func (s *Session) configureServer(ctx context.Context, listen func(task.Event)) 
 	if err != nil {
 		return nil, err
 	}
+	c.Credential.PlainNTLM = c.Credential.Type == connections.TypePassword && s.plainNTLM(a)
 	s.pinGiven(a, c)
 	for host, sum := range acceptedPins(a) {
 		if c.Pins = maps.Clone(c.Pins); c.Pins == nil {
@@ -89,9 +88,9 @@ func (s *Session) unchanged() string {
 
 // server is what the verification of c takes besides.
 func (s *Session) server(a Answers, c connections.Connection, password connections.Secret) (*verify.Server, error) {
-	var trusted []string
-	if sum := a.Get(keyCertSum); sum != "" && (s.edit == nil || sum != s.edit.loaded.Get(keyCertSum)) {
-		trusted = []string{sum}
+	trusted := slices.Collect(maps.Values(acceptedPins(a))) // a server may show one at several ports
+	if sums := a.Get(keyCertSum); sums != "" && (s.edit == nil || sums != s.edit.loaded.Get(keyCertSum)) {
+		trusted = append(trusted, strings.Split(sums, ",")...)
 	}
 	server, err := verify.NewServer(c, verify.ServerOptions{
 		Getenv: s.Env.Getenv, ReadFile: s.Env.ReadFile, Clock: s.Env.Clock, Rand: s.Env.Rand, Password: password,
@@ -119,26 +118,30 @@ func (s *Session) namedSum() bool {
 	return ok && v.Text != "" && (v.Origin == FromFlag || v.Origin == FromEnv)
 }
 
-// pinGiven makes the sum that was given the one pin of the server: another certificate
-// is refused, also one that was trusted before.
+// pinGiven makes the sum that was given the one pin of the connection's own hosts: another
+// certificate is refused, also one that was trusted before. Where there are several sums,
+// now or before, nobody knows which host shows which: of its pins those stay that are
+// among them.
 func (s *Session) pinGiven(a Answers, c *connections.Connection) {
-	sum, was := a.Get(keyCertSum), ""
+	given, was := a.Get(keyCertSum), ""
 	if s.edit != nil {
 		was = s.edit.loaded.Get(keyCertSum)
 	}
-	if sum == "" || sum == was {
+	if given == "" || given == was {
 		return
 	}
-	pins := map[string]string{}
-	if u, err := url.Parse(c.Endpoints.EWS); err == nil && u.Host != "" {
-		pins[strings.ToLower(net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443")))] = sum
-	}
+	sums, own, pins := strings.Split(given, ","), serverHosts(*c), map[string]string{}
 	for host, pin := range c.Pins {
-		if was != "" && strings.EqualFold(pin, was) {
-			pin = sum
-		}
-		if _, ok := pins[host]; !ok {
+		switch {
+		case len(sums) == 1 && strings.EqualFold(pin, was):
+			pins[host] = given
+		case !slices.Contains(own, host) || slices.Contains(sums, strings.ToUpper(pin)):
 			pins[host] = pin
+		}
+	}
+	if len(sums) == 1 && !strings.Contains(was, ",") {
+		for _, host := range own {
+			pins[host] = given
 		}
 	}
 	c.Pins = pins
@@ -172,7 +175,7 @@ func (s *Session) askTrust(e *winauth.UntrustedError) error {
 	delete(s.Answers, keyTrust)
 	s.Answers[foundUntrusted] = Value{Text: yes, Note: text}
 	s.Answers[foundSum] = Value{Text: e.SHA256, Resolved: strings.Join(hostsOf(e), " ")}
-	f, _ := s.Flow.Field(keyTrust)
+	f, _ := s.field(keyTrust)
 	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text, Given: given}}}}
 }
 
@@ -212,13 +215,14 @@ func hostsOf(e *winauth.UntrustedError) []string {
 
 // trustArgs are the flags that trust what was trusted on the way.
 func (s *Session) trustArgs(a Answers) []string {
-	switch sum := a.Get(foundSum); {
-	case a.Get(keyLocation) != string(connections.OnPremises) || a.Get(keyTrust) != yes || a.Has(keyCertSum):
+	if a.Get(keyLocation) != string(connections.OnPremises) || a.Get(keyTrust) != yes || a.Has(keyCertSum) {
 		return nil
-	case sum != "":
-		return []string{"--certificate-sha256", sum}
 	}
-	return []string{"--trust-certificate"}
+	sums := slices.Compact(slices.Sorted(maps.Values(acceptedPins(a))))
+	if len(sums) == 0 {
+		return []string{"--trust-certificate"}
+	}
+	return []string{"--certificate-sha256", strings.Join(sums, ",")}
 }
 
 // describeServer says in words what a server shows.
@@ -304,6 +308,12 @@ func (s *Session) serverCredential(ctx context.Context, a Answers, out *Outcome)
 		return kept{ref: ref, undo: func(ctx context.Context) error { return env.Store.DeleteSecret(ctx, ref) }}, err
 	})
 	return password, err
+}
+
+// plainNTLM reports whether the answers allow NTLM over http: they do where it is asked.
+func (s *Session) plainNTLM(a Answers) bool {
+	f, asks := s.Flow.Field(keyPlainNTLM)
+	return asks && a.holds(f.When) && a.Get(keyPlainNTLM) == yes
 }
 
 // LoadPassword reads the password of a saved on-premises connection; none where it

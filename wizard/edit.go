@@ -37,7 +37,7 @@ type edit struct {
 // Errors: a *NotEditableError for a connection that no flow makes.
 func Edit(env *Env, c connections.Connection) (*Session, error) {
 	flow := FlowOf(c.Kind)
-	if flow == nil || c.Location != connections.Online && flow.Kind != connections.Exchange {
+	if flow == nil || c.Location != connections.Online && !flow.hasServers() {
 		return nil, &NotEditableError{Name: c.Name}
 	}
 	s := NewSession(flow, env)
@@ -61,6 +61,12 @@ func Edit(env *Env, c connections.Connection) (*Session, error) {
 	s.edit.loaded = s.Answers.Clone()
 	s.edit.adapt(flow)
 	return s, nil
+}
+
+// hasServers reports whether the flow leads to servers on the premises as well.
+func (f *Flow) hasServers() bool {
+	_, asks := f.Field(keySignInBy)
+	return asks
 }
 
 // NotEditableError says that the wizard cannot edit a connection: nothing but its file
@@ -107,8 +113,12 @@ func (e *edit) adaptField(f *Field) {
 		f.Options = func(env *Env) []Option {
 			return append([]Option{{Value: byKeeping, Title: "Keep the current one", Help: e.credential()}}, options(env)...)
 		}
+	case keyPlainNTLM:
+		if e.was.Credential.Type == connections.TypeTicketCache { // NTLM takes a password
+			f.When = []Cond{onPremises(), Is(keySignInBy, byPassword, byReference)}
+		}
 	case keyAdminSecret:
-		if e.was.LegacyAdmin.Password != "" {
+		if f.Keep != nil && e.was.LegacyAdmin.Password != "" {
 			f.Help = "Leave it empty to keep the one that is saved."
 		}
 	case keyName:
@@ -189,10 +199,10 @@ func (e *edit) over(s *Session, asked connections.Connection) connections.Connec
 		endpoints.Admin = cmp.Or(asked.Endpoints.Admin, endpoints.Admin)
 	}
 	c.Endpoints = endpoints
-	if _, asks := s.Flow.Field(keyPermissions); asks {
+	if _, asks := s.Flow.Field(keyPermissions); asks && asked.Location == connections.Online {
 		c.Registration.Permissions = asked.Registration.Permissions
 	}
-	if _, asks := s.Flow.Field(keyLegacy); asks {
+	if _, asks := s.Flow.Field(keyLegacy); asks && asked.Location == connections.Online {
 		password := e.was.LegacyAdmin.Password
 		if c.LegacyAdmin = asked.LegacyAdmin; c.LegacyAdmin.UPN != "" {
 			c.LegacyAdmin.Password = password
@@ -201,8 +211,8 @@ func (e *edit) over(s *Session, asked connections.Connection) connections.Connec
 	return c
 }
 
-// overServer are the addresses of an on-premises connection: what Autodiscover found
-// stays while it is to be used, and for the same account.
+// overServer are the addresses of an on-premises connection. To Exchange: what
+// Autodiscover found stays while it is to be used, and for the same account.
 func (e *edit) overServer(asked connections.Connection) connections.Endpoints {
 	endpoints, was := asked.Endpoints, e.was
 	if discovered := was.Endpoints.Autodiscover != "" && endpoints.EWS == "" && strings.EqualFold(asked.Account, was.Account); discovered {
@@ -276,7 +286,11 @@ func sameProfile(a, b connections.Connection) bool {
 		c.Verification, c.AccountID, c.Registration.ObjectID = connections.Verification{}, "", ""
 		c.Tenant.Domain, c.Tenant.Name = "", ""
 		c.Updated, c.Pins = c.Created, nil
+		admin := c.Endpoints.Admin
 		c.Endpoints = connections.Endpoints{SharePoint: c.Endpoints.SharePoint, EWS: c.Endpoints.EWS, PowerShell: c.Endpoints.PowerShell, Domain: c.Endpoints.Domain}
+		if c.Location == connections.OnPremises { // online the tenant tells it
+			c.Endpoints.Admin = admin
+		}
 		if c.Location == connections.OnPremises && c.Endpoints.Autodiscover != "" {
 			c.Endpoints.EWS = "" // Autodiscover told it
 		}

@@ -3,6 +3,7 @@ package wizard
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/c2conn/c2conn/internal/advice"
@@ -16,11 +17,9 @@ func EditFlags() []Field {
 	for _, f := range loginFields() {
 		own[f.Key] = true
 	}
-	have := map[string]bool{}
 	for _, flow := range Flows() {
 		for _, f := range flow.Fields() {
-			if (own[f.Key] || f.Input == Secret) && !have[f.Key] {
-				have[f.Key] = true
+			if (own[f.Key] || f.Input == Secret) && !slices.ContainsFunc(fields, f.sameFlag) {
 				fields = append(fields, f)
 			}
 		}
@@ -110,7 +109,7 @@ func (s *Session) FillChanges(set [][2]string, src Source) []Problem {
 	var problems []Problem
 	for _, kv := range set {
 		key := strings.ToLower(strings.ReplaceAll(strings.TrimSpace(kv[0]), "-", "_"))
-		f, ok := s.Flow.Field(key)
+		f, ok := s.field(key)
 		bad := func(title string, flags []string, err error) {
 			problems = append(problems, Problem{Key: key, Title: title, Flags: flags, Err: err})
 		}

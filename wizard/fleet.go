@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/registration"
@@ -72,6 +73,9 @@ func (s *Session) SameCredential(ctx context.Context, saved connections.Connecti
 
 // samePassword is SameCredential for a connection to a server.
 func (s *Session) samePassword(ctx context.Context, a Answers, c connections.Credential) bool {
+	if c.PlainNTLM != s.plainNTLM(a) {
+		return false
+	}
 	switch a.Get(keySignInBy) {
 	case byTickets:
 		return c.Type == connections.TypeTicketCache && c.Cache == expandHome(s.Env, a.Get(keyTickets))
@@ -85,15 +89,20 @@ func (s *Session) samePassword(ctx context.Context, a Answers, c connections.Cre
 }
 
 // SameServer reports whether the answers name the server that the saved connection has,
-// and the certificate that it trusts.
+// and the certificates that it trusts.
 func (s *Session) SameServer(saved connections.Connection) bool {
 	a, e := s.answersInForce(), saved.Endpoints
+	pins := slices.Collect(maps.Values(saved.Pins))
+	for sum := range strings.SplitSeq(a.Get(keyCertSum), ",") {
+		if sum != "" && !slices.Contains(pins, sum) {
+			return false
+		}
+	}
+	if s.Flow.Kind == connections.SharePoint {
+		return a.Get(keySharePoint) == e.SharePoint && a.Get(keyCentralURL) == e.Admin
+	}
 	if discovered := e.Autodiscover != "" || e.EWS == ""; discovered != (a.Get(keyReach) == byAutodiscover) {
 		return false
 	}
-	if a.Get(keyReach) == byAddress && (a.Get(keyServer) != e.Server || a.Get(keyEWS) != e.EWS) {
-		return false
-	}
-	sum := a.Get(keyCertSum)
-	return sum == "" || slices.Contains(slices.Collect(maps.Values(saved.Pins)), sum)
+	return a.Get(keyReach) != byAddress || a.Get(keyServer) == e.Server && a.Get(keyEWS) == e.EWS
 }

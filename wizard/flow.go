@@ -107,6 +107,11 @@ func (f Field) FlagName() string {
 	return f.Flag
 }
 
+// sameFlag reports whether a command answers both fields by the same flag.
+func (f Field) sameFlag(other Field) bool {
+	return f.Key == other.Key && f.FlagName() == other.FlagName()
+}
+
 // EnvName is the environment variable that answers the field.
 func (f Field) EnvName() string { return "C2CONN_" + strings.ToUpper(f.Key) }
 
@@ -195,19 +200,20 @@ type Flow struct {
 const ConfigurationStep = "configuration"
 
 // Fields lists every field of the flow in order, one that several steps ask for
-// once.
+// once; twice where they give it another flag.
 func (f *Flow) Fields() []Field {
 	var all []Field
 	for _, x := range f.variants() {
-		if !slices.ContainsFunc(all, func(y Field) bool { return y.Key == x.Key }) {
+		if !slices.ContainsFunc(all, x.sameFlag) {
 			all = append(all, x)
 		}
 	}
 	return all
 }
 
-// variants lists the fields of all steps. Those with one key are the same question
-// at different places of the way; they differ in their conditions only.
+// variants lists the fields of all steps. Those with one key have one answer and one
+// variable: a question that is asked at different places of the way, or in other words
+// where the server is elsewhere.
 func (f *Flow) variants() []Field {
 	var all []Field
 	for _, s := range f.Steps {

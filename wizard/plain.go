@@ -367,7 +367,7 @@ func (p *plain) lookUp(f Field) error {
 		case key == f.Key, certificateKey(err) == f.Key:
 			return &wrongError{err}
 		default:
-			g, _ := p.s.Flow.Field(key)
+			g, _ := p.s.field(key)
 			p.say("%s %s", label(g.Title), sentence(err.Error()))
 		}
 	}

@@ -48,7 +48,7 @@ type scene struct {
 	play func(t *testing.T) *driver
 }
 
-var scenes = slices.Concat(manualScenes, autoScenes, sharePointScenes, migrationScenes, serverScenes, editScenes)
+var scenes = slices.Concat(manualScenes, autoScenes, sharePointScenes, migrationScenes, serverScenes, sharePointServerScenes, editScenes)
 
 var manualScenes = []scene{
 	{"location", func(t *testing.T) *driver { return drive(t, testSession()) }},

@@ -54,6 +54,14 @@ func (s *Session) found(src Source) map[string]given {
 		if err != nil {
 			g, ok = given{field: f, origin: FromFlag, from: f.FlagName(), err: err}, true
 		}
+		if first, twice := found[f.Key]; ok && twice { // by the flag that it has elsewhere in the flow
+			switch {
+			case g.origin == FromEnv, g.err == nil && first.err != nil:
+				continue
+			case first.origin != FromEnv && g.err == nil:
+				g.err = fmt.Errorf("%s and %s contradict each other; give one", first.name(), g.name())
+			}
+		}
 		if ok {
 			found[f.Key] = g
 		}
@@ -65,7 +73,11 @@ func (s *Session) found(src Source) map[string]given {
 func (s *Session) take(found map[string]given) []Problem {
 	s.infer(found)
 	for _, f := range s.Flow.Fields() {
-		if g, ok := found[f.Key]; ok && g.err != nil {
+		g, ok := found[f.Key]
+		if !g.by(f) {
+			continue
+		}
+		if ok && g.err != nil {
 			s.Answers[f.Key] = Value{Origin: g.origin, From: g.from, Err: g.err}
 		} else if ok {
 			// The error stays with the answer and is reported by Ready.
@@ -208,7 +220,7 @@ func (s *Session) infer(found map[string]given) {
 		for _, f := range s.Flow.variants() {
 			g, ok := found[f.Key]
 			value, implied := implies(f, choice.Key)
-			if !ok || !implied {
+			if !ok || !implied || !g.by(f) {
 				continue
 			}
 			if g.origin != FromEnv && origin == FromEnv {
@@ -250,6 +262,12 @@ func (g given) name() string {
 	return "--" + g.from
 }
 
+// by reports whether the answer was given as f takes it. A variable answers whichever
+// field of its key is asked.
+func (g given) by(f Field) bool {
+	return g.origin == FromEnv || g.origin == FromDefault || g.field.sameFlag(f)
+}
+
 // ErrSurplus is an answer that was given and is not asked for.
 var ErrSurplus = errors.New("does not go with the other answers")
 
@@ -262,7 +280,7 @@ func (s *Session) surplus(found map[string]given) []Problem {
 	asked := map[string]bool{}
 	for _, st := range s.Steps() {
 		for _, f := range s.Asked(st) {
-			asked[f.Key] = true
+			asked[f.Key] = asked[f.Key] || found[f.Key].by(f)
 		}
 	}
 	var problems []Problem
@@ -272,7 +290,7 @@ func (s *Session) surplus(found map[string]given) []Problem {
 	}
 	for _, f := range s.Flow.Fields() {
 		g, ok := found[f.Key]
-		if !ok || g.origin == FromEnv || g.origin == FromDefault || asked[f.Key] || f.Confirms && f.Input == Choice {
+		if !ok || !g.by(f) || g.origin == FromEnv || g.origin == FromDefault || asked[f.Key] || f.Confirms && f.Input == Choice {
 			continue // to have confirmed too much does no harm
 		}
 		problems = append(problems, Problem{Key: f.Key, Title: f.Title, Flags: f.Flags(),

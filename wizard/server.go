@@ -2,40 +2,30 @@ package wizard
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/c2conn/c2conn/connections"
-	"github.com/c2conn/c2conn/internal/cloud"
 )
 
 // The keys of the fields that on-premises connections have.
 const (
-	keyReach      = "server_by"
-	keyServer     = "server"
-	keyEWS        = "ews_url"
-	keyPowerShell = "powershell_url"
-	keyADDomain   = "ad_domain"
-	keySignInBy   = "sign_in"
-	keyTickets    = "ticket_cache"
-	keyPassRef    = "password_ref" //nolint:gosec // the name of a field
-	keyGrant      = "grant_impersonation"
-	keyCertSum    = "certificate_sha256"
-	keyTrust      = "trust"
+	keyADDomain = "ad_domain"
+	keySignInBy = "sign_in"
+	keyTickets  = "ticket_cache"
+	keyPassRef  = "password_ref" //nolint:gosec // the name of a field
+	keyCertSum  = "certificate_sha256"
+	keyTrust    = "trust"
 
 	// What a verification came across: a certificate that nobody vouches for.
 	foundUntrusted = "found.untrusted" // "yes"; its note describes the certificate
 	foundSum       = "found.certificate_sha256"
 	foundPins      = "found.pins" // those that were accepted before, host and sum a line
-)
-
-// The values of keyReach.
-const (
-	byAutodiscover = "autodiscover"
-	byAddress      = "manual"
 )
 
 // The values of keySignInBy; byReference and byKeeping are others.
@@ -47,61 +37,24 @@ const (
 // onPremises is the condition of everything that concerns servers of one's own.
 func onPremises() Cond { return Is(keyLocation, string(connections.OnPremises)) }
 
-// exchangeServerStep is the step "Server connection" of seed 002.
-func exchangeServerStep() Step {
-	return Step{
-		ID: "server", Title: "Server connection",
-		Help: "Autodiscover finds the server by the administrator's account: in Active Directory, in DNS, and at the usual addresses; Details show every place that was " +
-			"looked at. Or name one server: by its full name (FQDN), for example exch01.contoso.com. The EWS URL follows from it; change it where yours differs. " +
-			"With an IP address instead of a name Kerberos cannot be used.",
-		When: []Cond{onPremises()},
-		Fields: []Field{
-			{Key: keyReach, Title: "How is the server found?", Input: Choice, Flag: "-", When: []Cond{onPremises()},
-				Options: Fixed(
-					Option{Value: byAutodiscover, Flag: "autodiscover", Title: "Autodiscover Exchange Server", FlagHelp: "find the Exchange server by the administrator's account", Help: "By the account of the next step."},
-					Option{Value: byAddress, Title: "Configure connection manually", Help: "You name the server."},
-				),
-				Default: func(_ *Env, a Answers) string {
-					if a.Has(keyServer) || a.Has(keyEWS) {
-						return byAddress
-					}
-					return byAutodiscover
-				}},
-			{Key: keyServer, Title: "Server name (FQDN) or IP address", Help: "The name that the certificate has, not that of a load balancer if you can choose.", Example: "exch01.contoso.com",
-				FlagHelp: "name (FQDN) or IP address of the Exchange server", Check: checkServer, When: []Cond{Is(keyReach, byAddress)},
-				Default: func(_ *Env, a Answers) string { // of a URL that was given alone
-					if u, err := url.Parse(a.Get(keyEWS)); err == nil && a[keyEWS].Origin != FromDefault {
-						return u.Hostname()
-					}
-					return ""
-				}},
-			{Key: keyEWS, Title: "EWS URL", Help: "Filled in by the server's name; change it only if yours differs.", Example: "https://exch01.contoso.com/EWS/Exchange.asmx",
-				Check: checkEWS, When: []Cond{Is(keyReach, byAddress)},
-				Default: func(_ *Env, a Answers) string {
-					if a.Has(keyServer) {
-						return derivedEWS(a.Get(keyServer))
-					}
-					return ""
-				}},
-			{Key: keyPowerShell, Title: "PowerShell URL", Help: "Where remote PowerShell is, if not at http(s)://SERVER/PowerShell/.", Example: "http://exch01.contoso.com/PowerShell/",
-				FlagHelp: "address of Exchange's remote PowerShell, where it is not /PowerShell/ on the server", Check: checkPowerShell, Optional: true, ScriptOnly: true, When: []Cond{onPremises()}},
-			{Key: keyCertSum, Title: "Certificate to trust (SHA-256)", Help: "Of the server; 64 hexadecimal digits.", FlagHelp: "trust the server's certificate that has this SHA-256, though no authority vouches for it",
-				Check: checkSum, Optional: true, ScriptOnly: true, When: []Cond{onPremises()}},
-			{Key: keyTrust, Title: "Trust this certificate?", Help: "It is pinned: another one is refused from then on.", Input: Choice, Flag: "-", Confirms: true,
-				When: []Cond{onPremises(), Is(foundUntrusted, yes)},
-				Options: Fixed(
-					Option{Value: no, Title: "No", Help: "Nothing is sent to this server."},
-					Option{Value: yes, Flag: "trust-certificate", Title: "Yes, it is my server's certificate", FlagHelp: "trust the certificate that the server shows the first time, and no other from then on; --certificate-sha256 is safer", Help: "Compare the SHA-256 with the server's first."},
-				),
-				Default: func(*Env, Answers) string { return no },
-				Check: func(_ *Env, a Answers, v string) (string, error) {
-					if v == no && a.Get(foundUntrusted) == yes {
-						return v, errors.New("nothing is sent to the server until its certificate is trusted")
-					}
-					return v, nil
-				}},
-		},
-		Notice: serverNotice,
+// trustFields ask for the certificates to trust that no authority vouches for.
+func trustFields() []Field {
+	return []Field{
+		{Key: keyCertSum, Title: "Certificate to trust (SHA-256)", Help: "Of the server; 64 hexadecimal digits. Several with commas.", FlagHelp: "trust the server's certificate that has this SHA-256, though no authority vouches for it; several with commas",
+			Check: checkSum, Optional: true, ScriptOnly: true, When: []Cond{onPremises()}},
+		{Key: keyTrust, Title: "Trust this certificate?", Help: "It is pinned: another one is refused from then on.", Input: Choice, Flag: "-", Confirms: true,
+			When: []Cond{onPremises(), Is(foundUntrusted, yes)},
+			Options: Fixed(
+				Option{Value: no, Title: "No", Help: "Nothing is sent to this server."},
+				Option{Value: yes, Flag: "trust-certificate", Title: "Yes, it is my server's certificate", FlagHelp: "trust the certificate that the server shows the first time, and no other from then on; --certificate-sha256 is safer", Help: "Compare the SHA-256 with the server's first."},
+			),
+			Default: func(*Env, Answers) string { return no },
+			Check: func(_ *Env, a Answers, v string) (string, error) {
+				if v == no && a.Get(foundUntrusted) == yes {
+					return v, errors.New("nothing is sent to the server until its certificate is trusted")
+				}
+				return v, nil
+			}},
 	}
 }
 
@@ -119,34 +72,28 @@ func (e *CertificateError) Error() string {
 	return "nobody has said to trust it, so nothing was sent. " + e.Description + " Compare the SHA-256 with the server's own, then trust it"
 }
 
-// ipNotice is the seed's warning.
-const ipNotice = "By an IP address Kerberos cannot be used. First allow basic authentication for the PowerShell virtual directory in IIS on that server; otherwise c2conn can neither grant " +
-	"impersonation rights nor list the mailboxes, and the verification fails. The full name of the server (FQDN) needs none of that."
-
-func serverNotice(a Answers) string {
-	if a.Get(foundUntrusted) == yes {
-		return a[foundUntrusted].Note
-	}
-	if isIP(a.Get(keyServer)) && a.Get(keyReach) == byAddress {
-		return ipNotice
-	}
-	return ""
+// upnField asks for the account that signs in to the server; suggest offers some.
+func upnField(suggest func(context.Context, *Env, Answers) []Option) Field {
+	return Field{Key: keyAdminUPN, Title: "Administrator's UPN", Help: "User name like name@domain. Yours is proposed if it is known.", Example: "admin@contoso.com",
+		FlagHelp: "user name (UPN) of the administrator's account on the premises", Check: checkUPN, Suggest: suggest, When: []Cond{onPremises()},
+		Default: func(env *Env, a Answers) string {
+			if !a.holds([]Cond{onPremises()}) {
+				return "" // there the same key is another account's
+			}
+			return signedInUser(env)
+		}}
 }
 
-// exchangeAdminStep is the step "Admin's credentials" of seed 002.
-func exchangeAdminStep() Step {
+// serverAdminStep is the step "Admin's credentials" of connections to servers. entry is
+// what a password manager could call the password; more are the kind's own questions.
+func serverAdminStep(help string, upn Field, entry string, more ...Field) Step {
 	return Step{
-		ID: "admin", Title: "Admin's credentials",
-		Help: "The account that the software will use. It needs a mailbox, a user name whose ending (UPN suffix) the domain knows, and the right to impersonate: to act for other " +
-			"mailboxes. Members of Organization Management may grant that right, but do not have it by themselves. Administrators are offered from Active Directory as soon as you can " +
-			"sign in there: by the Kerberos ticket of whoever is logged on, or when the password is typed. For another domain, change the domain first. A name of a domain that is not trusted has to be typed.",
+		ID: "admin", Title: "Admin's credentials", Help: help,
 		When: []Cond{onPremises()},
-		Fields: []Field{
+		Fields: append([]Field{
 			{Key: keyADDomain, Title: "Active Directory domain", Help: "Left empty, it follows from the user name or the server.", Example: "corp.contoso.com", Optional: true,
 				FlagHelp: "DNS name of the Active Directory domain, where it is not the ending of the user name", Check: checkADDomain, Suggest: suggestDomains, When: []Cond{onPremises()}},
-			{Key: keyAdminUPN, Title: "Administrator's UPN", Help: "User name like name@domain. Yours is proposed if it is known.", Example: "admin@contoso.com",
-				FlagHelp: "user name (UPN) of the administrator's account on the premises", Check: checkUPN, Suggest: suggestAdministrators, When: []Cond{onPremises()},
-				Default: func(env *Env, _ Answers) string { return signedInUser(env) }},
+			upn,
 			{Key: keySignInBy, Title: "Sign in with", Input: Choice, Flag: "-", When: []Cond{onPremises()},
 				Options: Fixed(
 					Option{Value: byPassword, Title: "A password", Help: "Kept encrypted."},
@@ -161,57 +108,28 @@ func exchangeAdminStep() Step {
 				}},
 			{Key: keyAdminSecret, Title: "Password", Flag: "password", Input: Secret, When: []Cond{Is(keySignInBy, byPassword)}, Help: "A wrong one is tried once only, so that it does not lock the account."},
 			{Key: keyTickets, Title: "Ticket cache", Help: "A file; left empty, the one that KRB5CCNAME names.", Input: Path, Optional: true, When: []Cond{Is(keySignInBy, byTickets)}},
-			{Key: keyPassRef, Title: "Where the password is kept", Help: "file:PATH, env:NAME or exec:COMMAND.", Example: "exec:pass show exchange", FlagHelp: "where the password is kept: file:PATH, env:NAME or exec:COMMAND",
+			{Key: keyPassRef, Title: "Where the password is kept", Help: "file:PATH, env:NAME or exec:COMMAND.", Example: "exec:pass show " + entry, FlagHelp: "where the password is kept: file:PATH, env:NAME or exec:COMMAND",
 				Check: checkReference, When: []Cond{Is(keySignInBy, byReference)}},
-			{Key: keyGrant, Title: "Where the impersonation right is missing", Input: Choice, Flag: "-", When: []Cond{onPremises()},
-				Options: Fixed(
-					Option{Value: no, Title: "Only say so", Help: "Nothing is changed on the server."},
-					Option{Value: yes, Flag: "grant-impersonation", Title: "Grant it to this account", FlagHelp: "grant the role ApplicationImpersonation to the account where it is missing", Help: "One role assignment, named “c2conn impersonation …”."},
-				),
-				Default: func(*Env, Answers) string { return no }},
-		},
+		}, more...),
 	}
 }
 
-// derivedEWS is the usual EWS URL of a server.
-func derivedEWS(server string) string { return "https://" + bracketed(server) + "/EWS/Exchange.asmx" }
-
-// fillExchange gives a connection the addresses that its answers tell.
-func fillExchange(env *Env, a Answers, in cloud.Cloud, c *connections.Connection) {
-	if c.Location != connections.OnPremises {
-		fillEWS(env, a, in, c)
-		return
-	}
-	c.Account = a.Get(keyAdminUPN)
-	c.Endpoints = connections.Endpoints{PowerShell: a.Get(keyPowerShell), Domain: a.Get(keyADDomain)}
-	if a.Get(keyReach) == byAddress {
-		c.Endpoints.Server, c.Endpoints.EWS = a.Get(keyServer), a.Get(keyEWS)
-		if u, err := url.Parse(c.Endpoints.EWS); err == nil {
-			c.Endpoints.Server = cmp.Or(c.Endpoints.Server, u.Hostname())
-		}
-	}
+// fillServer gives a connection what its account's answers tell.
+func fillServer(a Answers, c *connections.Connection) {
+	c.Account, c.Endpoints = a.Get(keyAdminUPN), connections.Endpoints{Domain: a.Get(keyADDomain)}
 }
 
-// loadExchange answers the fields of a saved connection.
-func loadExchange(c connections.Connection, set func(key, text string)) {
-	if c.Location != connections.OnPremises {
-		return
-	}
+// loadServer answers the fields that fillServer, the credential and the pins are made of.
+func loadServer(c connections.Connection, set func(key, text string)) {
 	set(keyAdminUPN, c.Account)
 	set(keyADDomain, c.Endpoints.Domain)
-	set(keyPowerShell, c.Endpoints.PowerShell)
-	if c.Endpoints.Autodiscover != "" || c.Endpoints.EWS == "" {
-		set(keyReach, byAutodiscover)
-	} else {
-		set(keyReach, byAddress)
-		set(keyServer, c.Endpoints.Server)
-		if c.Endpoints.EWS != derivedEWS(c.Endpoints.Server) { // else it follows the server
-			set(keyEWS, c.Endpoints.EWS)
+	var sums []string
+	for _, host := range serverHosts(c) {
+		if sum := c.Pins[host]; sum != "" && !slices.Contains(sums, sum) {
+			sums = append(sums, sum)
 		}
 	}
-	if u, err := url.Parse(c.Endpoints.EWS); err == nil && u.Host != "" {
-		set(keyCertSum, c.Pins[net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))])
-	}
+	set(keyCertSum, strings.Join(sums, ","))
 	switch c.Credential.Type {
 	case connections.TypeTicketCache:
 		set(keySignInBy, byTickets)
@@ -226,6 +144,21 @@ func loadExchange(c connections.Connection, set func(key, text string)) {
 	}
 }
 
+// serverHosts are those of the connection's own addresses that show a certificate:
+// host:port, as pins name them.
+func serverHosts(c connections.Connection) (hosts []string) {
+	for _, address := range []string{c.Endpoints.EWS, c.Endpoints.SharePoint, c.Endpoints.Admin} {
+		u, err := url.Parse(address)
+		if err != nil || u.Scheme != "https" || u.Hostname() == "" {
+			continue
+		}
+		if host := strings.ToLower(net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))); !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
 func isIP(s string) bool { return net.ParseIP(strings.Trim(s, "[]")) != nil }
 
 // bracketed is a host as it stands in a URL.
@@ -234,23 +167,6 @@ func bracketed(host string) string {
 		return "[" + host + "]"
 	}
 	return host
-}
-
-func checkServer(_ *Env, _ Answers, v string) (string, error) {
-	v = strings.TrimSuffix(trim(v), ".")
-	switch {
-	case hidden(v):
-		return v, errHidden
-	case strings.Contains(v, "://"):
-		return v, errors.New("this is a web address; give the name of the server alone, for example exch01.contoso.com")
-	case isIP(v):
-		return strings.Trim(v, "[]"), nil
-	case domainPattern().MatchString(v):
-		return strings.ToLower(v), nil
-	case !strings.ContainsAny(v, ". /:@"):
-		return v, fmt.Errorf("%q is a short name; give the full name (FQDN) with its domain, for example %s.contoso.com", v, strings.ToLower(v))
-	}
-	return v, errors.New("neither a server name such as exch01.contoso.com nor an IP address")
 }
 
 // address reads an absolute URL of one of the schemes without user, query and fragment.
@@ -272,42 +188,19 @@ func address(v string, schemes ...string) (*url.URL, error) {
 	return nil, fmt.Errorf("the address must begin with %s://", strings.Join(schemes, ":// or "))
 }
 
-func checkEWS(_ *Env, _ Answers, v string) (string, error) {
-	v = trim(v)
-	if hidden(v) {
-		return v, errHidden
-	}
-	u, err := address(v, "https")
-	if err != nil {
-		return v, err
-	}
-	if strings.Trim(u.Path, "/") == "" {
-		u.Path = "/EWS/Exchange.asmx"
-	}
-	return u.String(), nil
-}
-
-func checkPowerShell(_ *Env, _ Answers, v string) (string, error) {
-	v = trim(v)
-	if hidden(v) {
-		return v, errHidden
-	}
-	u, err := address(v, "http", "https")
-	if err != nil {
-		return v, err
-	}
-	if strings.Trim(u.Path, "/") == "" {
-		u.Path = "/PowerShell/"
-	}
-	return u.String(), nil
-}
-
+// checkSum takes the SHA-256 of a certificate, or of several.
 func checkSum(_ *Env, _ Answers, v string) (string, error) {
-	v = strings.ToUpper(strings.NewReplacer(":", "", " ", "", "-", "").Replace(trim(v)))
-	if len(v) != 64 || strings.Trim(v, "0123456789ABCDEF") != "" {
-		return v, errors.New("a SHA-256 has 64 hexadecimal digits; the thumbprint that Windows shows is a SHA-1 (40 digits) and does not do")
+	var sums []string
+	for sum := range strings.SplitSeq(trim(v), ",") {
+		sum = strings.ToUpper(strings.NewReplacer(":", "", " ", "", "-", "").Replace(sum))
+		if len(sum) != 64 || strings.Trim(sum, "0123456789ABCDEF") != "" {
+			return v, errors.New("a SHA-256 has 64 hexadecimal digits; the thumbprint that Windows shows is a SHA-1 (40 digits) and does not do")
+		}
+		if !slices.Contains(sums, sum) {
+			sums = append(sums, sum)
+		}
 	}
-	return v, nil
+	return strings.Join(sums, ","), nil
 }
 
 func checkADDomain(_ *Env, _ Answers, v string) (string, error) {

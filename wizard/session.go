@@ -134,7 +134,7 @@ func (s *Session) answersInForce() Answers {
 	if s.Flow.Location != "" {
 		a[keyLocation] = Value{Text: string(s.Flow.Location), Origin: FromDefault}
 	}
-	for _, f := range s.Flow.Fields() {
+	for _, f := range s.Flow.variants() {
 		if v := a[f.Key]; v.Origin == FromDefault && f.Input == Text && f.Default != nil && f.Default(s.Env, a) != v.Text {
 			delete(a, f.Key) // it was looked up, but what is proposed has changed since
 		}
@@ -274,7 +274,7 @@ func (s *Session) SetSecret(key string, secret connections.Secret, origin Origin
 // that, and keeps what it learns: the note, what the answer stands for, or the
 // error. It does nothing for an answer that is missing or wrong already.
 func (s *Session) Lookup(ctx context.Context, key string) error {
-	f, ok := s.Flow.Field(key)
+	f, ok := s.field(key)
 	if !ok || f.Lookup == nil {
 		return nil
 	}
@@ -306,7 +306,7 @@ func (s *Session) keepLookup(key string, asked Value, note, resolved string, err
 // session, for drivers that run it in the background, and a function that keeps
 // its outcome. It returns nil when there is nothing to look up.
 func (s *Session) LookupFunc(key string) (run func(ctx context.Context) (note, resolved string, err error), keep func(note, resolved string, err error) error) {
-	f, ok := s.Flow.Field(key)
+	f, ok := s.field(key)
 	if !ok || f.Lookup == nil {
 		return nil, nil
 	}

@@ -28,7 +28,7 @@ const (
 )
 
 // SharePoint is the flow of "new sharepoint": the SharePoint connection wizard of
-// seed 003, SharePoint Online with both ways of registering.
+// seed 003, SharePoint Online with both ways of registering, and SharePoint Server.
 func SharePoint() *Flow {
 	account := accountField("Dedicated application account", "Address of any user of the tenant; it needs no mailbox. It is only looked up.")
 	account.Optional, account.OptionalWhen = true, nil
@@ -41,9 +41,10 @@ func SharePoint() *Flow {
 				Option{Value: string(connections.Online), Flag: "online", Title: "Microsoft 365 (SharePoint Online)",
 					Help: "Sites and OneDrives of a Microsoft 365 tenant."},
 				Option{Value: string(connections.OnPremises), Flag: "on-premises", Title: "SharePoint Server (on-premises)",
-					Help:        "Sites on a server of your own.",
-					Unavailable: "comes with a later version of c2conn"},
+					Help: "Sites on a server of your own."},
 			),
+			sharePointServerStep(),
+			sharePointAdminStep(),
 			addressStep(),
 			legacyStep(),
 			registrationStep(permissionsField()),
@@ -51,7 +52,7 @@ func SharePoint() *Flow {
 			applicationStep(connections.SharePoint, account, graphOnlyField(Is(keyNewCred, newSecret))),
 			planStep(),
 			detailsStep(account, graphOnlyField(Is(keyCredential, bySecret)), graphOnlyField(Is(keyCredential, byReference), StandsFor(keyReference, aSecret))),
-			configurationStep("sharepoint", keySharePoint),
+			configurationStep("sharepoint", keyAdminUPN, keySharePoint),
 		},
 		Fill: fillSharePoint,
 		Load: loadSharePoint,
@@ -216,7 +217,11 @@ func initialDomain(env *Env, a Answers) string {
 	return in.Site
 }
 
-func fillSharePoint(env *Env, a Answers, in cloud.Cloud, c *connections.Connection) {
+func fillSharePoint(_ *Env, a Answers, in cloud.Cloud, c *connections.Connection) {
+	if c.Location == connections.OnPremises {
+		fillSharePointServer(a, c)
+		return
+	}
 	if at, err := in.ParseSharePoint(a.Get(keySharePoint)); err == nil {
 		c.Endpoints.SharePoint, c.Endpoints.Admin = at.Site, at.Admin
 	}
@@ -232,6 +237,10 @@ func fillSharePoint(env *Env, a Answers, in cloud.Cloud, c *connections.Connecti
 }
 
 func loadSharePoint(c connections.Connection, set func(key, text string)) {
+	if c.Location == connections.OnPremises {
+		loadSharePointServer(c, set)
+		return
+	}
 	set(keySharePoint, c.Endpoints.SharePoint)
 	set(keyAdminURL, c.Endpoints.Admin)
 	set(keyPermissions, cmp.Or(c.Registration.Permissions, recommended))

@@ -145,6 +145,14 @@ func stateText(v connections.Verification, now time.Time) string {
 	return s
 }
 
+// adminTitle is what Endpoints.Admin is called where the connection leads.
+func adminTitle(c connections.Connection) string {
+	if c.Location == connections.OnPremises {
+		return "Central Administration"
+	}
+	return "Admin centre URL"
+}
+
 // connectionTable is everything about a connection, a line each.
 // more are further lines.
 func connectionTable(c connections.Connection, now time.Time, more ...[]string) string {
@@ -155,7 +163,7 @@ func connectionTable(c connections.Connection, now time.Time, more ...[]string) 
 		{"Tenant", strings.Join(compact(clean(c.Tenant.Name), c.Tenant.Domain, c.Tenant.ID), " · ")},
 		{"Account", c.Account},
 		{"Application", strings.Join(compact(c.Registration.AppName, c.Registration.ClientID, c.Registration.Mode), " · ")},
-		{"Credential", credentialText(c.Credential, now) + graphOnly(c) + overHTTP(c.Credential)},
+		{"Credential", credentialText(c.Credential, now) + graphOnly(c)},
 		{"Kept in", keptIn(c.Credential)},
 		{"Server", c.Endpoints.Server},
 		{"EWS URL", c.Endpoints.EWS},
@@ -185,22 +193,6 @@ func pinsText(pins map[string]string) string {
 		list = append(list, host+" SHA-256 "+pins[host])
 	}
 	return clean(strings.Join(list, " · "))
-}
-
-// adminTitle is what the administration of SharePoint is called where it is.
-func adminTitle(c connections.Connection) string {
-	if c.Location == connections.OnPremises {
-		return "Central Administration"
-	}
-	return "Admin centre URL"
-}
-
-// overHTTP says what somebody has accepted.
-func overHTTP(c connections.Credential) string {
-	if c.PlainNTLM {
-		return ", NTLM over http allowed"
-	}
-	return ""
 }
 
 // graphOnly says what a client secret is not good for.
@@ -249,6 +241,9 @@ func credentialText(c connections.Credential, now time.Time) string {
 			return "client secret, end not known"
 		}
 		return fmt.Sprintf("client secret, until %s (%s)", c.NotAfter.Format(time.DateOnly), left(now, c.NotAfter))
+	}
+	if c.PlainNTLM {
+		return c.Type + ", over http also with NTLM"
 	}
 	return c.Type
 }

@@ -57,23 +57,36 @@ server, unless --grant-impersonation lets the account have the role it lacks.` +
     --admin-upn admin@corp.example --name corp-mail`,
 		},
 		{
-			flow: wizard.SharePoint, short: "Connect to SharePoint Online",
+			flow: wizard.SharePoint, short: "Connect to SharePoint Online or to a SharePoint Server",
 			timeout: 6 * time.Minute, // to list the sites of a large tenant takes minutes
-			long: `Opens the wizard for a connection to SharePoint Online and OneDrive, or runs without
-a question when the flags answer everything. --sharepoint-url takes the address of
-your sites, the organisation's name or its .onmicrosoft.com domain; the address of
-the admin centre follows from it (--admin-url changes it).
+			long: `Opens the wizard for a connection to SharePoint Online and OneDrive or to a SharePoint
+Server of your own, or runs without a question when the flags answer everything.
 
-SharePoint itself takes certificates only. With a client secret nothing but
+SharePoint Online: --sharepoint-url takes the address of your sites, the organisation's
+name or its .onmicrosoft.com domain; the address of the admin centre follows from it
+(--admin-url changes it). SharePoint itself takes certificates only. With a client secret nothing but
 Microsoft Graph works; --graph-only says that you know. --permissions seed asks for
 the documented permissions alone, which reach no site since SharePoint Online takes
-no passwords any more.` + secretsText,
+no passwords any more.
+
+SharePoint Server: --on-premises, --sharepoint-url with https:// or http:// and the full
+name (FQDN), the port of Central Administration (--central-admin-port, or its address
+with --central-admin-url), and the account of a farm administrator that can read the
+sites. A certificate that no authority vouches for is trusted only if you say so
+(--certificate-sha256). Over http the account signs in with Kerberos, and with NTLM only
+if --allow-plain-ntlm says so. Nothing is changed on the server.` + secretsText,
 			example: `  c2conn new sharepoint
   c2conn new sharepoint --auto --sharepoint-url contoso --name contoso-sharepoint
   c2conn new sharepoint --auto --sharepoint-url contoso --dry-run
   c2conn new sharepoint --manual --sharepoint-url https://contoso.sharepoint.com \
     --client-id 2f1c9e1a-5f0c-4d6b-9a53-0b1f6d8e77aa --tenant-id contoso.onmicrosoft.com \
-    --cert-file app.pfx --cert-password-file app.pass --name contoso-sharepoint`,
+    --cert-file app.pfx --cert-password-file app.pass --name contoso-sharepoint
+  c2conn new sharepoint --on-premises --sharepoint-url https://sharepoint.corp.example \
+    --central-admin-port 34567 --admin-upn spadmin@corp.example \
+    --password-file admin.pass --name farm
+  c2conn new sharepoint --on-premises --sharepoint-url http://sharepoint.corp.example \
+    --central-admin-url http://sp01.corp.example:34567 --kerberos \
+    --admin-upn spadmin@corp.example --name farm`,
 		},
 	}, migrationTexts()...)
 }

@@ -54,7 +54,7 @@ func TestVerifyFarm(t *testing.T) {
 	stdout, _ := n.must(0, "verify", "farm", "--output", "json")
 	contains(t, stdout, `"id": "sites"`, "12 by SiteData", `"id": "site"`, `"id": "central-administration"`, "opened, port 34567 over http", `"server": "sharepoint.corp.test"`, `"verified": true`)
 	stdout, _ = n.must(0, "show", "farm")
-	contains(t, stdout, "SharePoint, On-premises", "SharePoint URL https://sharepoint.corp.test", "Central Administration "+centralHTTP, "password, NTLM over http allowed")
+	contains(t, stdout, "SharePoint, On-premises", "SharePoint URL https://sharepoint.corp.test", "Central Administration "+centralHTTP, "password, over http also with NTLM")
 	stdout, _ = n.must(0, "list")
 	contains(t, stdout, "farm SharePoint On-premises "+onprem.FarmAdmin+" ✓ verified")
 	stdout, _ = n.must(0, "verify", "farm", "--output", "junit")

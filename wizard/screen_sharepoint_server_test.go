@@ -1,0 +1,66 @@
+package wizard
+
+import (
+	"testing"
+
+	"github.com/c2conn/c2conn/internal/task"
+)
+
+// Scenes of connections to a SharePoint Server on the premises.
+
+// farmResults are what the checks find at a farm.
+func farmResults() []task.Result {
+	return []task.Result{
+		pass("sites", "Site collections", "1,204 in 2 content databases, listed by SiteData"),
+		pass("site", "Site", "Intranet, https://sharepoint.contoso.com"),
+		pass("central-administration", "Central Administration", "SharePoint Server SE, http"),
+	}
+}
+
+// atFarm is the step Server address.
+func atFarm(t *testing.T) *driver {
+	t.Helper()
+	return kindDriver(t, SharePoint(), farmResults()).keys("down", "enter")
+}
+
+// atFarmAdmin is the step Admin's credentials of a farm at url.
+func atFarmAdmin(t *testing.T, url string) *driver {
+	t.Helper()
+	return atFarm(t).typed(url).keys("enter").typed("34567").keys("enter").next()
+}
+
+// farmAnswered has all answers.
+func farmAnswered(t *testing.T) *driver {
+	t.Helper()
+	return atFarmAdmin(t, "https://sharepoint.contoso.com").keys("tab").typed("spadmin@contoso.com").keys("enter", "enter").typed("Pa55w0rd!").next()
+}
+
+var sharePointServerScenes = []scene{
+	{"farm-address-empty", atFarm},
+	{"farm-address", func(t *testing.T) *driver {
+		return atFarm(t).typed("https://sharepoint.contoso.com/sites/hr/").keys("enter").typed("34567").keys("enter")
+	}},
+	{"farm-address-http", func(t *testing.T) *driver {
+		return atFarm(t).typed("http://sharepoint.contoso.com").keys("enter").typed("34567").keys("enter")
+	}},
+	{"farm-address-ip", func(t *testing.T) *driver { return atFarm(t).typed("https://10.0.0.30").keys("enter") }},
+	{"farm-address-short-name", func(t *testing.T) *driver { return atFarm(t).typed("https://sp01").keys("enter") }},
+	{"farm-admin", func(t *testing.T) *driver { return atFarmAdmin(t, "https://sharepoint.contoso.com") }},
+	{"farm-admin-ntlm", func(t *testing.T) *driver {
+		d := atFarmAdmin(t, "http://sharepoint.contoso.com").keys("tab").typed("spadmin@contoso.com").keys("enter", "enter").typed("Pa55w0rd!")
+		return d.keys("tab", "down", "space")
+	}},
+	{"farm-admin-tickets", func(t *testing.T) *driver {
+		return atFarmAdmin(t, "https://sharepoint.contoso.com").keys("tab").typed("spadmin@contoso.com").keys("enter", "down", "enter")
+	}},
+	{"farm-passed", func(t *testing.T) *driver { return farmAnswered(t).keys("enter") }},
+}
+
+// The same in plain words.
+func TestPlainSharePointServer(t *testing.T) {
+	t.Parallel()
+	plainKind(t, "farm", SharePoint(), farmResults(),
+		"2", "sharepoint", "https://sp01", "http://SharePoint.contoso.com/", "0", "34567", "", // an address that is at last right
+		"", "spadmin@contoso.com", "", "Pa55w0rd!", "2", // by a password, also with NTLM
+		"", "", "1")
+}
