@@ -306,7 +306,11 @@ func (f Facts) newPassword() string {
 // trust is the step that trusts a server's certificate, up to its sum.
 func (f Facts) trust() string {
 	if f.Connection == "" {
-		return "choose so in the step “Server connection”, or add --certificate-sha256 "
+		step := "Server connection"
+		if f.farm() {
+			step = "Server address"
+		}
+		return "choose so in the step “" + step + "”, or add --certificate-sha256 "
 	}
 	return "c2conn edit " + ShellWord(f.Connection) + " --set certificate-sha256="
 }

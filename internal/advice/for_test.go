@@ -251,13 +251,16 @@ func knownErrors() []known {
 	add(ClassCheck, "Profile: a foreign address", &ForeignEndpointError{Field: "endpoints.ews", Got: "https://evil.example", Want: "https://outlook.office365.com/EWS/Exchange.asmx"})
 	add(ClassCheck, "Profile: an unreadable address", &ForeignEndpointError{Field: "endpoints.ews", Want: "https://outlook.office365.com/EWS/Exchange.asmx"})
 	add(ClassCheck, "Mailbox: a room", &NoMailboxError{Purpose: "room"})
-	add(ClassUsage, "Kind: later", &NotOfferedError{Kind: connections.SharePoint, Location: connections.OnPremises})
+	add(ClassUsage, "Kind: later", &NotOfferedError{Kind: connections.MigrationTarget, Location: connections.OnPremises})
 	for _, k := range siteErrors() {
 		add(k.class, k.name, k.err, atSites, func(f *Facts) {
 			if k.facts != nil {
 				k.facts(f)
 			}
 		})
+	}
+	for _, k := range farmErrors() {
+		add(k.class, k.name, k.err, k.facts)
 	}
 	for _, k := range migrationErrors() {
 		add(k.class, k.name, k.err, func(f *Facts) {

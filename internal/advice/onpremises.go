@@ -95,7 +95,10 @@ func fromServers(err error, f Facts) (judgement, bool) {
 	if open, ok := errors.AsType[*exchangeserver.OpenError](err); ok && !decisive(err) {
 		return judgement{row: openRow(open)}, true
 	}
-	if row, ok := windowsRow(err); ok {
+	if j, ok := fromFarm(err, f); ok {
+		return j, true
+	}
+	if row, ok := windowsRow(err, f); ok {
 		return judgement{row: row}, true
 	}
 	if row, ok := findingRow(err); ok {
@@ -129,6 +132,8 @@ func ownServerRow(err error, f Facts) (row, bool) {
 		closed  *EWSForbiddenError
 	)
 	switch {
+	case errors.As(err, &old) && strings.HasPrefix(old.Name, "SharePoint"):
+		return oldFarmRow(old), true
 	case errors.As(err, &old):
 		return row{
 			what: old.Name + " is out of support since " + old.Ended + ".", short: "out of support since " + old.Ended,

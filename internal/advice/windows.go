@@ -18,7 +18,7 @@ func ldapPort(host string) bool {
 }
 
 // windowsRow is about who signs in, and whom is trusted.
-func windowsRow(err error) (row, bool) {
+func windowsRow(err error, f Facts) (row, bool) {
 	var (
 		untrusted *winauth.UntrustedError
 		changed   *winauth.PinChangedError
@@ -39,7 +39,7 @@ func windowsRow(err error) (row, bool) {
 			what: or(changed.Host, "The server") + " shows another certificate than the trusted one. Nothing was sent to it.", short: "another certificate than the trusted one",
 			why: "Trusted: SHA-256 " + or(changed.Want, "?") + ". Shown: " + or(changed.Got, "?") + " (" + or(changed.Reason, "it does not verify") + "). Either somebody renewed it, or somebody else answers in its place.",
 			next: []string{"Ask whoever runs the server whether the certificate was renewed, and compare the SHA-256 with the server's own:",
-				"PS> Get-ExchangeCertificate | ForEach-Object { $_.Subject; [BitConverter]::ToString([Security.Cryptography.SHA256]::Create().ComputeHash($_.RawData)) }",
+				f.certificateSums(),
 				"Only if it is the same, trust the new one: {trust}" + or(changed.Got, "SHA256"), "If it is not, tell your security team."},
 			class: ClassAuth,
 		}, true
@@ -52,12 +52,12 @@ func windowsRow(err error) (row, bool) {
 	case errors.As(err, &untrusted):
 		return row{
 			what: "The certificate of " + or(untrusted.Host, "the server") + " is not trusted. Nothing was sent to it.", short: "the certificate is not trusted",
-			why: capital(or(untrusted.Reason, "no authority vouches for it")) + ". SHA-256: " + or(untrusted.SHA256, "?") + ". Exchange makes itself such a certificate when it is installed.",
+			why: capital(or(untrusted.Reason, "no authority vouches for it")) + ". SHA-256: " + or(untrusted.SHA256, "?") + "." + selfMade(f),
 			next: []string{"Compare the SHA-256 with the server's own, on the server:",
-				"PS> Get-ExchangeCertificate | ForEach-Object { $_.Subject; [BitConverter]::ToString([Security.Cryptography.SHA256]::Create().ComputeHash($_.RawData)) }",
+				f.certificateSums(),
 				"If it is the same, trust it: {trust}" + or(untrusted.SHA256, "SHA256"),
 				"Better: give the server a certificate of an authority that this computer trusts, for the name that you use (SSL_CERT_FILE adds an authority).", "{again}"},
-			link: "https://learn.microsoft.com/exchange/architecture/client-access/certificates", class: ClassAuth,
+			link: certificateLink(f), class: ClassAuth,
 		}, true
 	case errors.As(err, &wrong):
 		return row{
@@ -89,7 +89,7 @@ func windowsRow(err error) (row, bool) {
 	case errors.As(err, &refused):
 		return serverRefusedRow(refused), true
 	case errors.As(err, &method):
-		return methodRow(method), true
+		return methodRow(method, f), true
 	case errors.As(err, &plain):
 		return row{
 			what: or(plain.Server, "The server") + " wants a password over plain http. None was sent.", short: "wants a password without TLS",
@@ -97,7 +97,7 @@ func windowsRow(err error) (row, bool) {
 			next: []string{"Give the https address of the server.", "{again}"}, class: ClassAuth,
 		}, true
 	case errors.As(err, &spn):
-		return spnRow(spn), true
+		return spnRow(spn, f), true
 	case errors.As(err, &kdc):
 		return row{
 			what: "No domain controller could be asked for a Kerberos ticket.", short: "no domain controller for Kerberos",
@@ -107,6 +107,31 @@ func windowsRow(err error) (row, bool) {
 		}, true
 	}
 	return row{}, false
+}
+
+// certificateSums is the command that shows the SHA-256 of a server's certificates, on the
+// server.
+func (f Facts) certificateSums() string {
+	list := "Get-ExchangeCertificate"
+	if f.farm() {
+		list = "Get-ChildItem Cert:\\LocalMachine\\My"
+	}
+	return "PS> " + list + " | ForEach-Object { $_.Subject; [BitConverter]::ToString([Security.Cryptography.SHA256]::Create().ComputeHash($_.RawData)) }"
+}
+
+// selfMade says where a certificate comes from that no authority vouches for.
+func selfMade(f Facts) string {
+	if f.farm() {
+		return " The company's own authority mostly issues those of SharePoint."
+	}
+	return " Exchange makes itself such a certificate when it is installed."
+}
+
+func certificateLink(f Facts) string {
+	if f.farm() {
+		return ""
+	}
+	return "https://learn.microsoft.com/exchange/architecture/client-access/certificates"
 }
 
 func accountLockedRow(e *winauth.LockedError) row {
@@ -153,7 +178,7 @@ func serverRefusedRow(e *winauth.RefusedError) row {
 	return r
 }
 
-func methodRow(e *winauth.NoMethodError) row {
+func methodRow(e *winauth.NoMethodError, f Facts) row {
 	offered := "nothing"
 	if len(e.Offered) > 0 {
 		offered = transport.CleanText(strings.Join(e.Offered, ", "), 200)
@@ -162,6 +187,9 @@ func methodRow(e *winauth.NoMethodError) row {
 		what: or(e.Server, "The server") + " offers no way to sign in that can be used.", short: "no usable way to sign in",
 		why:  "It offers " + offered + "; c2conn uses Negotiate (Kerberos, NTLM), NTLM, and Basic over TLS.",
 		next: []string{"As Exchange administrator look at what the virtual directory offers:", "PS> Get-WebServicesVirtualDirectory -ADPropertiesOnly | Format-List Server,*Authentication*", "{again}"}, class: ClassAuth,
+	}
+	if f.farm() {
+		r.link, r.next = farmSignInLink, []string{"Switch on Windows authentication for the web application: Central Administration › Application Management › Manage web applications › Authentication Providers.", "{again}"}
 	}
 	if e.NoPassword {
 		r.what, r.short = or(e.Server, "The server")+" takes a password only, and there is a Kerberos ticket only.", "takes a password only"
@@ -173,13 +201,17 @@ func methodRow(e *winauth.NoMethodError) row {
 	return r
 }
 
-func spnRow(e *winauth.UnknownSPNError) row {
+func spnRow(e *winauth.UnknownSPNError, f Facts) row {
 	host := e.SPN[strings.Index(e.SPN, "/")+1:]
 	r := row{
 		what: "The domain knows no service " + or(e.SPN, "(service)") + ", so Kerberos cannot be used.", short: "no service principal name; no Kerberos",
 		why: "The name is a load balancer's or an alias, and no alternate service account has it; or the server is in another domain.",
 		next: []string{"Use the server's own full name (FQDN).", "Or give the name to an alternate service account (ASA), as Exchange administrator; the link says how. Look which there is:",
 			"PS> Get-ClientAccessService -IncludeAlternateServiceAccountCredentialStatus | Format-List Name,AlternateServiceAccountConfiguration", "{again}"}, link: kerberosLink, class: ClassAuth,
+	}
+	if f.farm() {
+		r.why, r.link = "No account of the domain has it: SharePoint does not set it by itself.", farmKerberosLink
+		r.next = []string{"Give it to the account of the web application's pool, as domain administrator:", "PS> setspn -S " + or(e.SPN, "HTTP/HOST") + " 'DOMAIN\\POOLACCOUNT'", "{again}"}
 	}
 	if net.ParseIP(host) != nil {
 		r.what, r.why = "By an IP address Kerberos cannot be used.", "No service is called after an IP address."

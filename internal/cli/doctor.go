@@ -277,9 +277,10 @@ func (a *app) rotationsCheck(ctx context.Context) task.Result {
 	return task.Result{Status: task.Pass, Finding: "none"}
 }
 
-// look fetches the certificate of an on-premises connection's server. It signs in nowhere.
-func (a *app) look(ctx context.Context, c connections.Connection) (winauth.Certificate, error) {
-	u, err := url.Parse(cmp.Or(c.Endpoints.EWS, c.Endpoints.SharePoint))
+// look fetches the certificate at an address of an on-premises connection. It signs in
+// nowhere.
+func (a *app) look(ctx context.Context, c connections.Connection, address string) (winauth.Certificate, error) {
+	u, err := url.Parse(address)
 	if err != nil {
 		return winauth.Certificate{}, err
 	}

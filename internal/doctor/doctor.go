@@ -29,9 +29,9 @@ type Options struct {
 	Default  string // the cloud that is examined where no connection names one
 	Offline  bool   // leave the network out
 
-	// Look fetches the certificate of the server of an on-premises connection; nil leaves
-	// such servers out.
-	Look func(ctx context.Context, c connections.Connection) (winauth.Certificate, error)
+	// Look fetches the certificate at an https address of an on-premises connection; nil
+	// leaves such servers out.
+	Look func(ctx context.Context, c connections.Connection, address string) (winauth.Certificate, error)
 	More []task.Task // further checks of the machine
 }
 

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -139,16 +138,27 @@ func (e *examination) connection(entry connections.Entry) []task.Task {
 		{ID: id("expiry"), Title: "Expiry", Run: func(context.Context) task.Result { return e.expiry(c) }},
 		{ID: id("verified"), Title: "Last verification", Run: func(context.Context) task.Result { return e.verified(c) }},
 	}
-	if c.Location == connections.OnPremises && strings.HasPrefix(cmp.Or(c.Endpoints.EWS, c.Endpoints.SharePoint), "https://") && e.Look != nil && !e.Offline {
-		list = append(list, task.Task{ID: id("server"), Title: "Server", Limit: networkLimit, Run: func(ctx context.Context) task.Result { return e.server(ctx, c) }})
+	if c.Location != connections.OnPremises || e.Look == nil || e.Offline {
+		return list
 	}
+	look := func(check, title, address string) {
+		if strings.HasPrefix(address, "https:") { // over http nobody shows a certificate
+			list = append(list, task.Task{ID: id(check), Title: title, Limit: networkLimit, Run: func(ctx context.Context) task.Result { return e.server(ctx, c, address) }})
+		}
+	}
+	if c.Kind == connections.SharePoint {
+		look("server", "Server", c.Endpoints.SharePoint)
+		look("central-administration", "Central Administration", c.Endpoints.Admin)
+		return list
+	}
+	look("server", "Server", c.Endpoints.EWS)
 	return list
 }
 
 // server looks at the certificate of a server on the premises, without signing in.
-func (e *examination) server(ctx context.Context, c connections.Connection) task.Result {
+func (e *examination) server(ctx context.Context, c connections.Connection, address string) task.Result {
 	f := verify.FactsOf(c, cloud.Cloud{}, e.Clock.Now())
-	seen, err := e.Look(ctx, c)
+	seen, err := e.Look(ctx, c, address)
 	switch {
 	case err != nil:
 		return bad(task.Fail, err, f)

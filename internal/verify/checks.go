@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/registration"
 )
@@ -32,6 +33,9 @@ const (
 	idServer            = "server"
 	idImpersonation     = "impersonation"
 	idMailboxes         = "mailboxes"
+	idFarmSites         = string(advice.FarmSites)
+	idFarmSite          = string(advice.FarmSite)
+	idCentral           = string(advice.FarmCentral)
 )
 
 // manyPages is for a check that may read hundreds of pages: so many times as long

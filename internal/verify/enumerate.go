@@ -67,7 +67,7 @@ func (s *subject) list(ctx context.Context, client *graph.Client) (graph.Enumera
 	})
 	all, err := client.Sites(reading, func(e graph.Enumeration) {
 		silence.Reset(s.o.Limit)
-		s.listed.add(e.First)
+		s.listed.add(addresses(e.First))
 		progress.Report(ctx, progress.Update{Text: fmt.Sprintf("%s, page %s", collections(e.Count), thousands(e.Pages))})
 	})
 	switch {
@@ -158,18 +158,26 @@ func thousands(n int) string {
 	return s
 }
 
-// listed are the first sites of the list, for whoever needs one of them while it is
-// still being read.
+func addresses(sites []graph.Site) []string {
+	list := make([]string, len(sites))
+	for i, one := range sites {
+		list[i] = one.WebURL
+	}
+	return list
+}
+
+// listed are the addresses of the first sites of the list, for whoever needs one of them
+// while it is still being read.
 type listed struct {
 	mu    sync.Mutex
-	first []graph.Site
+	first []string
 	ended bool
 	news  chan struct{} // closed when first or ended changes
 }
 
 func newListed() *listed { return &listed{news: make(chan struct{})} }
 
-func (l *listed) add(first []graph.Site) { l.change(func() { l.first = first }) }
+func (l *listed) add(first []string) { l.change(func() { l.first = first }) }
 
 // end says that no more will come.
 func (l *listed) end() { l.change(func() { l.ended = true }) }
@@ -183,13 +191,13 @@ func (l *listed) change(do func()) {
 }
 
 // find waits for a site that fits; "" when the list holds none.
-func (l *listed) find(ctx context.Context, fits func(graph.Site) bool) string {
+func (l *listed) find(ctx context.Context, fits func(address string) bool) string {
 	for {
 		l.mu.Lock()
 		first, ended, news := l.first, l.ended, l.news
 		l.mu.Unlock()
 		if i := slices.IndexFunc(first, fits); i >= 0 {
-			return first[i].WebURL
+			return first[i]
 		}
 		if ended {
 			return ""

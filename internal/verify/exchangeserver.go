@@ -29,9 +29,16 @@ func discovers(c connections.Connection) bool {
 
 // checksOfServer lists the checks of a connection to servers on the premises.
 func checksOfServer(c connections.Connection) []check {
-	if c.Kind != connections.Exchange {
-		return nil
+	switch c.Kind {
+	case connections.SharePoint:
+		return checksOfFarm()
+	case connections.Exchange:
+		return checksOfExchange(c)
 	}
+	return nil
+}
+
+func checksOfExchange(c connections.Connection) []check {
 	var list []check
 	server := check{id: idServer, title: "Exchange Server", run: (*subject).exchangeServer}
 	mailboxes := check{id: idMailboxes, title: "Mailboxes", after: []string{idServer}, times: manyPages, run: (*subject).mailboxes}

@@ -18,7 +18,7 @@ import (
 // settled runs a check and judges what it found.
 func (s *subject) settled(ctx context.Context, c check) task.Result {
 	r := s.repeated(ctx, c)
-	if c.id == idSites || c.id == idGraphToken && r.Status == task.Fail {
+	if c.id == idSites || c.id == idFarmSites || c.id == idGraphToken && r.Status == task.Fail {
 		s.listed.end() // no more will come
 	}
 	if c.judge == nil || errors.Is(ctx.Err(), context.Canceled) { // what was cut short is nobody's finding

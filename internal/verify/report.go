@@ -32,8 +32,10 @@ type Found struct {
 	AccountID string // of the dedicated account's user object, a GUID in lower case
 
 	// Of an Exchange Server that Autodiscover found: its EWS URL, host name, and the
-	// address that told them.
+	// address that told them. A SharePoint farm has the host name alone.
 	ews, server, autodiscover string
+
+	central string // of Central Administration, where another scheme answers than that of the profile
 
 	pins map[string]string // certificates that were trusted on first use, by host:port
 
@@ -72,7 +74,7 @@ func (r Report) OtherAddress() bool {
 // Endpoints are the addresses as the profile keeps them: its own, and where it has
 // none those that Microsoft Graph told.
 func (f Found) Endpoints(known connections.Endpoints) connections.Endpoints {
-	known.SharePoint, known.Admin = cmp.Or(known.SharePoint, f.SharePoint), cmp.Or(known.Admin, f.Admin)
+	known.SharePoint, known.Admin = cmp.Or(known.SharePoint, f.SharePoint), cmp.Or(f.central, known.Admin, f.Admin)
 	// A server is moved more often than a tenant: what Autodiscover says now counts.
 	known.EWS, known.Server, known.Autodiscover = cmp.Or(f.ews, known.EWS), cmp.Or(f.server, known.Server), cmp.Or(f.autodiscover, known.Autodiscover)
 	return known
@@ -135,7 +137,7 @@ func verdict(ctx context.Context, results []task.Result, waiting bool) (string, 
 		if waiting && r.ID == idPermissions && errors.As(r.Err, &missing) {
 			consent = true
 		}
-		token := strings.HasPrefix(r.ID, tokenPrefix) || slices.Contains([]string{idAutodiscover, idServer, idMailboxes}, r.ID)
+		token := strings.HasPrefix(r.ID, tokenPrefix) || slices.Contains([]string{idAutodiscover, idServer, idMailboxes, idFarmSites, idFarmSite, idCentral}, r.ID)
 		switch {
 		case class == advice.ClassPolicy:
 			policies++

@@ -36,6 +36,8 @@ type Server struct {
 	proxy  func(*http.Request) (*url.URL, error)
 	client *http.Client
 	o      ServerOptions
+
+	plainKerberos, plainNTLM bool // what may go over http
 }
 
 // ServerOptions are what NewServer needs. The environment names proxy, authorities,
@@ -67,7 +69,7 @@ func NewServer(c connections.Connection, o ServerOptions) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Reach: reach, proxy: proxy}
+	s := &Server{Reach: reach, proxy: proxy, plainKerberos: isFarm(c), plainNTLM: isFarm(c) && c.Credential.PlainNTLM}
 	account := winauth.AccountOptions{
 		Name: c.Account, Password: o.Password, Domain: c.Endpoints.Domain,
 		Resolver: reach.Resolver, Dial: reach.Dial, Clock: o.Clock, Rand: o.Rand, ReadFile: o.ReadFile,
@@ -88,7 +90,9 @@ func (s *Server) signIn(account *winauth.Account) (err error) {
 	s.Account = account
 	s.client, err = transport.New(transport.Options{
 		Getenv: s.o.Getenv, Clock: s.o.Clock, Rand: s.o.Rand,
-		Base: once{account.HTTP(winauth.HTTPOptions{Trust: s.Trust, Dial: s.Reach.Dial, Proxy: s.proxy, Clock: s.o.Clock}).Transport},
+		Base: once{account.HTTP(winauth.HTTPOptions{
+			Trust: s.Trust, Dial: s.Reach.Dial, Proxy: s.proxy, Clock: s.o.Clock, PlainKerberos: s.plainKerberos, PlainNTLM: s.plainNTLM,
+		}).Transport},
 	})
 	return err
 }

@@ -225,8 +225,8 @@ const (
 // anotherSite is the address of the first listed site on the host of base.
 func (s *subject) anotherSite(ctx context.Context, base string) string {
 	progress.Report(ctx, progress.Update{Text: "no site at the root, waiting for the list"})
-	return s.listed.find(ctx, func(one graph.Site) bool {
-		return sameHost(one.WebURL, base) && strings.Trim(pathOf(one.WebURL), "/") != ""
+	return s.listed.find(ctx, func(address string) bool {
+		return sameHost(address, base) && strings.Trim(pathOf(address), "/") != ""
 	})
 }
 

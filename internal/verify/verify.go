@@ -95,7 +95,11 @@ func Run(ctx context.Context, o Options, target Target, listen func(task.Event))
 		if target.Server == nil {
 			return Report{State: connections.StateUnverified, Class: advice.ClassOf(errNoServer), Err: errNoServer}
 		}
-		s.exchange = s.newExchange()
+		if isFarm(c) {
+			s.farm = s.newFarm()
+		} else {
+			s.exchange = s.newExchange()
+		}
 	}
 	s.elsewhere = s.lookElsewhere(whole)
 	tasks := make([]task.Task, len(checks))
@@ -115,6 +119,8 @@ func Run(ctx context.Context, o Options, target Target, listen func(task.Event))
 	report := Report{Results: results, Found: s.foundSoFar()}
 	if s.exchange != nil {
 		report.endSession(ctx, s.exchange)
+	}
+	if c.Location == connections.OnPremises {
 		report.Found.pins = target.Server.Pins(nil)
 	}
 	report.State, report.Class = verdict(ctx, results, c.Verification.State == connections.StateWaiting)
@@ -132,6 +138,7 @@ type subject struct {
 	elsewhere *elsewhere // the application's roles on services that are not checked
 	listed    *listed    // the first sites of the list
 	exchange  *exchange  // of an on-premises connection to Exchange
+	farm      *farm      // of one to SharePoint
 
 	mu        sync.Mutex
 	tokens    map[registration.Resource]entra.Token

@@ -147,7 +147,7 @@ type UnknownSPNError struct {
 
 func (e *UnknownSPNError) Error() string {
 	return "the domain " + clean(e.Domain) + " knows no service " + clean(e.SPN) +
-		": no account has that service principal name (a load-balanced name of Exchange needs an alternate service account)"
+		": no account has that service principal name"
 }
 
 // TicketError is a credential cache that gives no usable ticket.

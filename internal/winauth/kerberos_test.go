@@ -66,7 +66,7 @@ func TestKerberosRefusals(t *testing.T) {
 	}{
 		{exadmin, "wrong", webSPN, new(*winauth.WrongPasswordError), "wrong"},
 		{"nobody@corp.test", "x", webSPN, new(*winauth.UnknownUserError), "nobody@corp.test"},
-		{exadmin, password, "HTTP/mail.corp.test", new(*winauth.UnknownSPNError), "alternate service account"},
+		{exadmin, password, "HTTP/mail.corp.test", new(*winauth.UnknownSPNError), "has that service principal name"},
 		{exadmin, password, "HTTP/10.0.0.10", new(*winauth.AddressError), "IP address"},
 		{exadmin, password, "HTTP/exch01.elsewhere.example", new(*winauth.UnknownSPNError), "HTTP/exch01.elsewhere.example"},
 		{"alice@nowhere.example", "x", "HTTP/exch01.nowhere.example", new(*winauth.NoKDCError), "_kerberos._tcp.nowhere.example"},

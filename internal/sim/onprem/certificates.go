@@ -29,6 +29,8 @@ type certificates struct {
 	wrong, proxy           *tls.Certificate // for another name; of a proxy that ends TLS
 	issued                 *tls.Certificate // by the authority, for all names
 	foreign                *tls.Certificate // of the other company
+	farm                   *tls.Certificate // of SharePoint, by the authority
+	farmSelf, centralSelf  *tls.Certificate // of SharePoint, self-signed
 	controller             *tls.Certificate
 }
 
@@ -120,7 +122,10 @@ func (w *World) certify() error {
 		{&w.certificates.wrong, w.authority, now.Add(-time.Hour), year, []string{"mail." + Suffix}},
 		{&w.certificates.proxy, nil, now.Add(-time.Hour), year, own},
 		{&w.certificates.issued, w.authority, now.Add(-time.Hour), year, []string{Server, ServerName, Autodiscover, "autodiscover." + Suffix, balancer}},
-		{&w.certificates.foreign, w.authority, now.Add(-time.Hour), year, []string{foreign}},
+		{&w.certificates.foreign, w.authority, now.Add(-time.Hour), year, []string{foreign, foreignFarm}},
+		{&w.certificates.farm, w.authority, now.Add(-time.Hour), year, append([]string{SharePoint, SharePointName, Portal}, hostNamed()...)},
+		{&w.certificates.farmSelf, nil, now.Add(-time.Hour), year, append([]string{SharePoint, SharePointName, Portal}, hostNamed()...)},
+		{&w.certificates.centralSelf, nil, now.Add(-time.Hour), year, []string{SharePoint, SharePointName}},
 		{&w.certificates.controller, w.authority, now.Add(-time.Hour), year, []string{DomainController, Domain, NetBIOS}},
 	} {
 		if *c.to, err = c.by.issue(c.from, c.up, true, c.names...); err != nil {
@@ -164,7 +169,7 @@ func (w *World) own() *tls.Certificate {
 }
 
 // Authority is the certificate of the company's certification authority, as PEM. The
-// domain controller's certificate is by it; the Exchange Server's only with
+// domain controller's and SharePoint's certificates are by it; the Exchange Server's only with
 // Options.Issued.
 func (w *World) Authority() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.authority.certificate.Raw})

@@ -210,7 +210,7 @@ func (g *gssapi) Principal() string { return g.context.User.SAM + "@" + Domain }
 // zone is what DNS knows now.
 func (w *World) zone() zone {
 	z := zone{hosts: map[string]bool{}, srv: map[string][]dns.SRV{}, roots: []string{Domain, Suffix, "fabrikam.example"}}
-	for _, host := range []string{Domain, Suffix, DomainController, Server, balancer, oldServer, sleeping, foreign} {
+	for _, host := range append(farmHosts(), Domain, Suffix, DomainController, Server, balancer, oldServer, sleeping, foreign) {
 		z.hosts[host] = true
 	}
 	record := func(name, host string, port int) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/c2conn/c2conn/internal/sim/onprem/ldapd"
 	"github.com/c2conn/c2conn/internal/sim/onprem/psrp"
+	"github.com/c2conn/c2conn/internal/sim/onprem/sharepoint"
 )
 
 // Fault is a fault, or a setting of an administrator, of the catalogue.
@@ -103,6 +104,9 @@ func Faults() []Fault {
 		if f.Name != "assignment-delay" { // see impersonation-delay
 			list = append(list, Fault{"powershell-" + f.Name, f.Args, "remote PowerShell: " + f.Help})
 		}
+	}
+	for _, f := range sharepoint.Faults() {
+		list = append(list, Fault(f))
 	}
 	for _, f := range ldapd.Faults() {
 		list = append(list, Fault{string(f), "", ldapHelp(f)})

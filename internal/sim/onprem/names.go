@@ -18,11 +18,17 @@ const (
 	Autodiscover     = "autodiscover." + Domain
 	ServerIP         = "192.0.2.20" // the server's address as the company sees it
 
-	routing   = "contoso.mail.onmicrosoft.example" // of mailboxes in Exchange Online
-	balancer  = "mail." + Domain                   // a load balancer's name, without any service principal name
-	oldServer = "exch00." + Domain                 // switched off
-	sleeping  = "exch99." + Domain                 // takes connections and never says anything
-	foreign   = "autodiscover.fabrikam.example"    // of another company
+	SharePointName   = "SHAREPOINT"
+	SharePoint       = "sharepoint." + Domain // host of the farm
+	CentralAdminPort = 34567
+	Portal           = "portal." + Suffix // public name under the fault sp-aam
+
+	routing     = "contoso.mail.onmicrosoft.example" // of mailboxes in Exchange Online
+	balancer    = "mail." + Domain                   // a load balancer's name, without any service principal name
+	oldServer   = "exch00." + Domain                 // switched off
+	sleeping    = "exch99." + Domain                 // takes connections and never says anything
+	foreign     = "autodiscover.fabrikam.example"    // of another company
+	foreignFarm = "sharepoint.fabrikam.example"      // of another company
 )
 
 // nobodyListens is an address where connecting is refused: the port of tcpmux (RFC
@@ -50,6 +56,9 @@ func (w *World) ConnectTo(address string) string {
 			return parts[2]
 		}
 	}
+	if host, _, err := net.SplitHostPort(address); err == nil && isFarmHost(host) {
+		return nobodyListens // where it has no port of its own
+	}
 	return address
 }
 
@@ -57,14 +66,14 @@ func (w *World) connectTo() []string {
 	var list []string
 	add := func(host string, port int, to string) { list = append(list, host+":"+strconv.Itoa(port)+":"+to) }
 	for _, host := range webHosts() {
-		add(host, 443, w.https.address)
-		add(host, 80, w.http.address)
+		add(host, 443, w.exchangeSecure.address)
+		add(host, 80, w.exchangePlain.address)
 	}
 	for _, host := range []string{Domain, Suffix, oldServer} {
 		add(host, 443, nobodyListens)
 		add(host, 80, nobodyListens)
 	}
-	return slices.Concat(list, w.controllerPorts())
+	return slices.Concat(list, w.farmPorts(), w.controllerPorts())
 }
 
 func portOf(address string) int {

@@ -31,6 +31,12 @@ const (
 	Farm         = "spfarm@" + Domain // of SharePoint: no rights in Exchange
 	FarmPassword = "Sp4arm!Pass"      //nolint:gosec // opens the simulation alone
 
+	FarmAdmin         = "spadmin@" + Suffix // farm administrator of SharePoint; policy Full Control, administrator of all site collections
+	FarmAdminPassword = "Sp4dmin!Pass"      //nolint:gosec // opens the simulation alone
+
+	Reader         = "spreader@" + Suffix // may read every second site collection, and is no farm administrator
+	ReaderPassword = "Re4der!Pass"        //nolint:gosec // opens the simulation alone
+
 	UserPassword = "Us3r!Pass" //nolint:gosec // of everybody else; opens the simulation alone
 
 	scopeName     = "Sales"
@@ -79,7 +85,11 @@ func people(mailboxes int) []person {
 		{name: "Former Admin", sam: "former", upn: "former@" + Domain, password: UserPassword, rid: 1109, groups: []string{adminsGroup}, disabled: true},
 		{name: "O'Neil, Rory (IT)", sam: "roneil", upn: "roneil@" + Domain, password: UserPassword, rid: 1101, groups: []string{"Domain Admins"}},
 		{name: "Guest", sam: "Guest", password: UserPassword, rid: 501, disabled: true},
-		{name: "SharePoint Farm", sam: "spfarm", upn: Farm, password: FarmPassword, rid: 1107},
+		{name: "SharePoint Farm", sam: "spfarm", upn: Farm, password: FarmPassword, rid: 1107, spns: farmSPNs()},
+		{name: "SharePoint Admin", sam: "spadmin", upn: FarmAdmin, password: FarmAdminPassword, rid: 1090},
+		{name: "Rita Reader", sam: "spreader", upn: Reader, password: ReaderPassword, rid: 1091},
+		{name: "SharePoint Pool", sam: "sppool", upn: "sppool@" + Domain, password: UserPassword, rid: 1092},
+		{name: SharePointName, sam: SharePointName + "$", password: "computer password of " + SharePointName, rid: 1093, spns: []string{"HOST/" + SharePoint, "HOST/" + SharePointName}},
 		{name: "DC1", sam: "DC1$", password: "computer password of DC1", rid: 1000,
 			spns: []string{"ldap/" + DomainController, "ldap/" + DomainController + "/" + Domain, "ldap/DC1", "HOST/" + DomainController, "HOST/DC1"}},
 		{name: ServerName, sam: ServerName + "$", password: "computer password of " + ServerName, rid: 1103,

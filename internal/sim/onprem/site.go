@@ -21,36 +21,65 @@ import (
 // maxBody is what the web server reads of a request.
 const maxBody = 8 << 20
 
-// site is the Default Web Site of the Exchange Server at one of its two bindings.
+// site is a web site of IIS at one of its bindings: a host's port.
 type site struct {
-	secure  bool
+	secure func() bool                        // https, as the binding is now
+	shown  func(host string) *tls.Certificate // what a client sees who asks for this name
+	fate   func(host string) fate
+	wait   func() time.Duration // before every answer
+	route  func(out *noting, r *request)
+
 	address string
 	server  *http.Server
 }
 
+// fate is what becomes of connections to a name.
+type fate int
+
+const (
+	answered fate = iota
+	ignored       // nothing is ever said
+	cutOff
+)
+
 var errCut = errors.New("connection cut by a fault")
 
-// serveSite listens at a binding: https (port 443) or http (port 80). IIS speaks
-// HTTP/1.1 there, because signing in by NTLM or Kerberos belongs to a connection.
-func (w *World) serveSite(secure bool) (*site, error) {
+// serveSite listens at a binding. IIS speaks HTTP/1.1 there, because signing in by NTLM
+// or Kerberos belongs to a connection.
+func (w *World) serveSite(s *site) error {
 	var config net.ListenConfig
 	listener, err := config.Listen(context.Background(), "tcp4", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("listen for the web server: %w", err)
+		return fmt.Errorf("listen for the web server: %w", err)
 	}
-	s := &site{secure: secure, address: listener.Addr().String()}
+	s.address = listener.Addr().String()
 	s.server = &http.Server{
-		Handler: w.handler(secure), ReadHeaderTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: w.handler(s), ReadHeaderTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: log.New(debugWriter(w.options.Debug), "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return httpauth.ConnContext(context.WithValue(ctx, connKey{}, w.conns.Add(1)), c)
 		},
 	}
-	if secure {
-		listener = tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetConfigForClient: w.hello})
+	w.sites = append(w.sites, s)
+	door := &doors{listener, s, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) { return w.hello(s, h) }}}
+	w.done.Go(func() { _ = s.server.Serve(door) })
+	return nil
+}
+
+// doors let connections in by TLS or without, as the binding is when they come.
+type doors struct {
+	net.Listener
+	site   *site
+	config *tls.Config
+}
+
+// Accept waits for a connection.
+func (d *doors) Accept() (net.Conn, error) {
+	c, err := d.Listener.Accept()
+	if err == nil && d.site.secure() {
+		c = tls.Server(c, d.config)
 	}
-	w.done.Go(func() { _ = s.server.Serve(listener) })
-	return s, nil
+	return c, err
 }
 
 type connKey struct{}
@@ -64,34 +93,23 @@ func (d debugWriter) Write(line []byte) (int, error) {
 }
 
 // hello chooses the certificate, or keeps silent.
-func (w *World) hello(h *tls.ClientHelloInfo) (*tls.Config, error) {
-	if w.mute(h.ServerName) {
+func (w *World) hello(s *site, h *tls.ClientHelloInfo) (*tls.Config, error) {
+	switch s.fate(h.ServerName) {
+	case ignored:
 		select {
 		case <-w.closing.Done():
 		case <-h.Context().Done():
 		}
 		return nil, errCut
-	}
-	if w.cut(h.ServerName) {
+	case cutOff:
 		_ = h.Conn.Close()
 		return nil, errCut
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, Certificates: []tls.Certificate{*w.shown(h.ServerName)}}, nil
-}
-
-// mute tells whether nothing is ever said under this name.
-func (w *World) mute(host string) bool {
-	return w.has("silent") || strings.EqualFold(host, sleeping) || isAutodiscover(host) && w.has("autodiscover-silent")
-}
-
-func (w *World) cut(host string) bool { return isAutodiscover(host) && w.has("autodiscover-dead") }
-
-func isAutodiscover(host string) bool {
-	return strings.HasPrefix(strings.ToLower(host), "autodiscover.")
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, Certificates: []tls.Certificate{*s.shown(h.ServerName)}}, nil
 }
 
 // trusting is what a client trusts that knows the company's authority and has looked
-// at the Exchange Server's certificate.
+// at the certificates of the Exchange Server and of SharePoint.
 func (w *World) trusting() *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(w.authority.certificate)
@@ -100,7 +118,7 @@ func (w *World) trusting() *tls.Config {
 		InsecureSkipVerify: true, //nolint:gosec // verified below, by trust or by the very certificate
 		VerifyConnection: func(state tls.ConnectionState) error {
 			leaf := state.PeerCertificates[0]
-			if leaf.Equal(w.shown(Server).Leaf) {
+			if leaf.Equal(w.shown(Server).Leaf) || leaf.Equal(w.farmCertificate(SharePoint).Leaf) || leaf.Equal(w.centralCertificate(SharePoint).Leaf) {
 				return nil
 			}
 			_, err := leaf.Verify(x509.VerifyOptions{DNSName: state.ServerName, Roots: roots, CurrentTime: w.now()})
@@ -115,6 +133,7 @@ type request struct {
 	world  *World
 	secure bool
 	host   string // without the port
+	port   string // unless it is a well-known one
 	path   string // lower case
 	body   []byte
 	id     string
@@ -144,18 +163,18 @@ func newAnswer(name string, status int, contentType string, body string) *answer
 func (a *answer) because(code string) *answer { a.code = code; return a }
 
 // handler serves a binding: it notes every request, also those that are refused.
-func (w *World) handler(secure bool) http.Handler {
+func (w *World) handler(s *site) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, hr *http.Request) {
-		r := &request{Request: hr, world: w, secure: secure, path: strings.ToLower(hr.URL.Path), id: w.ids.guid()}
-		if r.host = hr.Host; strings.Contains(r.host, ":") {
-			if host, _, err := net.SplitHostPort(hr.Host); err == nil {
-				r.host = host
+		r := &request{Request: hr, world: w, secure: hr.TLS != nil, path: strings.ToLower(hr.URL.Path), id: w.ids.guid()}
+		r.host = strings.ToLower(hr.Host)
+		if host, port, err := net.SplitHostPort(r.host); err == nil {
+			if r.host = host; port != "443" && port != "80" {
+				r.port = port
 			}
 		}
-		r.host = strings.ToLower(r.host)
 		r.begin()
-		if !secure && (w.mute(r.host) || w.cut(r.host)) {
-			if w.mute(r.host) {
+		if fate := s.fate(r.host); !r.secure && fate != answered {
+			if fate == ignored {
 				w.hang(hr.Context())
 			}
 			w.record.add(r.end("silent", 0))
@@ -164,10 +183,10 @@ func (w *World) handler(secure bool) http.Handler {
 		out := &noting{ResponseWriter: rw, r: r}
 		out.Header().Set("Server", "Microsoft-IIS/10.0")
 		out.Header().Set("X-Powered-By", "ASP.NET")
-		if wait := w.span("slow", 3*time.Second); wait > 0 {
+		if wait := s.wait(); wait > 0 {
 			_ = w.options.Sleep(hr.Context(), wait)
 		}
-		w.route(out, r)
+		s.route(out, r)
 		if !out.done { // a handler that wrote nothing has said 200
 			out.WriteHeader(http.StatusOK)
 		}
@@ -186,8 +205,12 @@ func (r *request) begin() {
 	if r.secure {
 		scheme = "https"
 	}
+	host := r.host
+	if r.port != "" {
+		host += ":" + r.port
+	}
 	conn, _ := r.Context().Value(connKey{}).(int64)
-	r.note = Request{Name: r.Method + " " + r.path, Method: r.Method, URL: scheme + "://" + r.host + r.URL.RequestURI(), Conn: conn, StartMS: r.world.millis(r.world.options.Now())}
+	r.note = Request{Name: r.Method + " " + r.path, Method: r.Method, URL: scheme + "://" + host + r.URL.RequestURI(), Conn: conn, StartMS: r.world.millis(r.world.options.Now())}
 	r.note.Scheme, _, _ = strings.Cut(r.Header.Get("Authorization"), " ")
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/c2conn/c2conn/internal/sim/onprem/account"
 	"github.com/c2conn/c2conn/internal/sim/onprem/org"
 	"github.com/c2conn/c2conn/internal/sim/onprem/psrp"
+	"github.com/c2conn/c2conn/internal/sim/onprem/sharepoint"
 )
 
 // usualMailboxes is how many mailboxes there are unless Options says otherwise.
@@ -25,12 +26,16 @@ type Options struct {
 	Sleep func(ctx context.Context, d time.Duration) error // for delays; RealSleep unless set
 	Seed  int64                                            // decides ids; keys and certificates are made afresh
 
-	Version   string        // of Exchange Server, see Versions; "" is the newest
-	Mailboxes int           // how many there are; 0 means 12
-	Issued    bool          // the Exchange Server's certificate is by the company's authority
-	Spread    time.Duration // how long a role assignment takes to be in force
-	Lockout   int           // wrong passwords that lock an account; 0 means never
-	Faults    []string      // "NAME[=ARG]", see Faults
+	Version   string // of Exchange Server, see Versions; "" is the newest
+	Mailboxes int    // how many there are; 0 means 12
+
+	SharePointVersion string // of SharePoint Server, see sharepoint.Versions; "" is the newest
+	SiteCollections   int    // how many site collections its web application has; 0 means 12
+
+	Issued  bool          // the Exchange Server's certificate is by the company's authority
+	Spread  time.Duration // how long a role assignment takes to be in force
+	Lockout int           // wrong passwords that lock an account; 0 means never
+	Faults  []string      // "NAME[=ARG]", see Faults
 
 	Log   io.Writer                        // a JSON object a line for each request
 	Debug func(format string, args ...any) // what the servers complain about; nil: dropped
@@ -53,12 +58,17 @@ type World struct {
 	authority    *authority
 	certificates certificates
 
-	dns         *nameServer
-	https, http *site
-	dc          *controller
-	shells      *psrp.Server
-	guards      guards
-	conns       atomic.Int64
+	dns   *nameServer
+	sites []*site // all that listen
+	dc    *controller
+
+	exchangeSecure, exchangePlain  *site
+	farmSecure, farmPlain, central *site
+	farm                           *sharepoint.Farm
+
+	shells *psrp.Server
+	guards guards
+	conns  atomic.Int64
 
 	closing context.Context
 	close   context.CancelFunc
@@ -108,6 +118,9 @@ func (w *World) serve() error {
 	if err = w.populate(); err != nil {
 		return err
 	}
+	if err = w.populateFarm(); err != nil {
+		return err
+	}
 	if err = w.certify(); err != nil {
 		return err
 	}
@@ -120,11 +133,12 @@ func (w *World) serve() error {
 			return err
 		}
 	}
-	if w.https, err = w.serveSite(true); err != nil {
-		return err
-	}
-	if w.http, err = w.serveSite(false); err != nil {
-		return err
+	w.exchangeSecure, w.exchangePlain = w.exchangeSite(true), w.exchangeSite(false)
+	w.farmSecure, w.farmPlain, w.central = w.farmSite(true), w.farmSite(false), w.centralSite()
+	for _, s := range []*site{w.exchangeSecure, w.exchangePlain, w.farmSecure, w.farmPlain, w.central} {
+		if err = w.serveSite(s); err != nil {
+			return err
+		}
 	}
 	w.dns, err = serveNames(w.zone)
 	return err
@@ -133,10 +147,8 @@ func (w *World) serve() error {
 // Close ends all servers and waits for them. The error is that of writing the log.
 func (w *World) Close() error {
 	w.close()
-	for _, s := range []*site{w.https, w.http} {
-		if s != nil {
-			_ = s.server.Close()
-		}
+	for _, s := range w.sites {
+		_ = s.server.Close()
 	}
 	if w.dns != nil {
 		w.dns.close()
@@ -163,7 +175,7 @@ func (w *World) millis(t time.Time) float64 {
 func (w *World) Version() Version { return w.version }
 
 // Client is an HTTP client that reaches the world by its names and trusts its
-// authority and the Exchange Server's certificate of the moment. It signs in to
+// authority and the servers' certificates of the moment. It signs in to
 // nothing and follows no redirect.
 func (w *World) Client() *http.Client {
 	return &http.Client{

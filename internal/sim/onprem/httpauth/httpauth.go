@@ -46,11 +46,16 @@ type Options struct {
 	// plain http: there is no channel to be bound to.
 	Certificate []byte
 
+	Refusal Page // what a 401 says; the zero value is IIS's own
+
 	Realm string           // of Basic; "" means the domain's DNS name
 	Host  string           // NetBIOS name of the server in NTLM; "" means "EXCH01"
 	Now   func() time.Time // nil means time.Now
 	Rand  io.Reader        // nil means crypto/rand
 }
+
+// Page is the body of an answer.
+type Page struct{ ContentType, Body string }
 
 // Identity is who signed in, and how.
 type Identity struct {

@@ -209,7 +209,11 @@ func (a *authenticator) refuse(w http.ResponseWriter, r *http.Request, reply str
 			w.Header().Add("WWW-Authenticate", scheme)
 		}
 	}
-	w.Header().Set("Content-Type", "text/html")
+	page := a.o.Refusal
+	if page == (Page{}) {
+		page = Page{"text/html", refusedPage}
+	}
+	w.Header().Set("Content-Type", page.ContentType)
 	w.WriteHeader(http.StatusUnauthorized)
-	_, _ = io.WriteString(w, refusedPage)
+	_, _ = io.WriteString(w, page.Body)
 }

@@ -1,0 +1,330 @@
+package advice
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/sharepointserver"
+	"github.com/c2conn/c2conn/internal/transport"
+)
+
+const (
+	farmPolicyLink    = "https://learn.microsoft.com/sharepoint/administration/manage-permission-policies-for-a-web-application"
+	farmAccountsLink  = "https://learn.microsoft.com/sharepoint/security-for-sharepoint-server/plan-for-administrative-and-service-accounts"
+	farmSignInLink    = "https://learn.microsoft.com/sharepoint/security-for-sharepoint-server/plan-user-authentication"
+	farmKerberosLink  = "https://learn.microsoft.com/sharepoint/security-for-sharepoint-server/kerberos-authentication-planning"
+	farmMappingLink   = "https://learn.microsoft.com/sharepoint/administration/configure-alternate-access-mappings"
+	farmLifecycleLink = "https://learn.microsoft.com/sharepoint/product-servicing-policy/product-servicing-policy"
+)
+
+// FarmPart is what of a SharePoint farm is asked: each takes another right.
+type FarmPart string
+
+// The parts, by the ids of their checks.
+const (
+	FarmSites   FarmPart = "sites"
+	FarmSite    FarmPart = "site"
+	FarmCentral FarmPart = "central-administration"
+)
+
+// FarmError is what kept a part of a SharePoint farm on the premises from being read.
+type FarmError struct {
+	Part FarmPart
+	URL  string // that was asked
+	Err  error
+}
+
+func (e *FarmError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what happened.
+func (e *FarmError) Unwrap() error { return e.Err }
+
+// NoCollectionsError is a list of site collections without an entry.
+type NoCollectionsError struct {
+	URL string
+	Way sharepointserver.Way
+}
+
+func (e *NoCollectionsError) Error() string {
+	return "no site collection is listed by " + string(e.Way)
+}
+
+// PartialListError is a list of site collections of which a part could not be read.
+type PartialListError struct {
+	URL string
+	Err error
+}
+
+func (e *PartialListError) Error() string {
+	return "the list of the site collections is not complete: " + e.Err.Error()
+}
+
+// Unwrap returns what could not be read.
+func (e *PartialListError) Unwrap() error { return e.Err }
+
+// farm reports whether the facts are of a SharePoint farm on the premises.
+func (f Facts) farm() bool { return f.OnPremises && f.Kind == connections.SharePoint }
+
+// fromFarm finds the advice for what SharePoint farms alone meet.
+func fromFarm(err error, f Facts) (judgement, bool) {
+	var (
+		nothing *NoCollectionsError
+		partial *PartialListError
+		part    *FarmError
+		list    *sharepointserver.ListError
+		answer  *sharepointserver.Error
+	)
+	switch {
+	case errors.As(err, &nothing):
+		return judgement{row: noCollectionsRow(nothing)}, true
+	case errors.As(err, &partial):
+		return judgement{row: partialRow(partial)}, true
+	case !errors.As(err, &part):
+		return judgement{}, false
+	}
+	if errors.As(err, &list) {
+		return part.listJudgement(list, f), true
+	}
+	if row, ok := part.signInRow(f); ok {
+		return judgement{row: row}, true
+	}
+	if errors.As(err, &answer) {
+		j := judgement{row: part.answerRow(answer, f), correlation: answer.RequestID, time: answer.Time}
+		if answer.Code != "" {
+			j.codes = []string{transport.CleanText(answer.Code, 80)}
+		}
+		if answer.Reason != sharepointserver.NotThere { // that says it itself
+			j.serviceAnswer = transport.CleanText(answer.Text, 300)
+		}
+		return j, true
+	}
+	if failed, ok := errors.AsType[*transport.Error](err); ok {
+		if row, ok := part.portRow(failed, f); ok {
+			return judgement{row: row, codes: []string{"network_" + string(failed.Kind)}}, true
+		}
+	}
+	return judgement{}, false
+}
+
+// give are the steps that give an address, to a saved connection or a new one.
+func (f Facts) give(lead, name, value string) []string {
+	if f.Connection == "" {
+		return []string{lead + ": --" + name + " " + shellWord(value)}
+	}
+	return []string{lead + ":", "$ c2conn edit " + shellWord(f.Connection) + " --set " + shellWord(name+"="+value)}
+}
+
+// originOr is scheme and host of an address, otherwise where it is none.
+func originOr(address, otherwise string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return otherwise
+	}
+	return or(u.Scheme+"://"+u.Host, otherwise)
+}
+
+// findPort are the steps that find the port of Central Administration.
+//
+// Source: learn.microsoft.com/powershell/module/sharepoint-server/get-spwebapplication.
+func findPort(f Facts) []string {
+	steps := []string{"See its address in the SharePoint Management Shell on the farm (or in the Start menu of the server: SharePoint Central Administration):",
+		"PS> Get-SPWebApplication -IncludeCentralAdministration | Where-Object IsAdministrationWebApplication | Format-List Url"}
+	if f.Connection == "" {
+		return append(steps, "Give its port: --central-admin-port PORT, or the whole address: --central-admin-url URL")
+	}
+	return append(steps, "Give its port (central-admin-url takes the whole address):", "$ c2conn edit "+shellWord(f.Connection)+" --set central-admin-port=PORT")
+}
+
+// portRow is for an address at which nothing listens.
+func (e *FarmError) portRow(failed *transport.Error, f Facts) (row, bool) {
+	host := or(failed.Host, "the server")
+	switch {
+	case e.Part == FarmCentral && failed.Kind == transport.KindRefused:
+		return row{
+			what: "Nothing listens at " + host + ": it is not the port of Central Administration.", short: "nothing listens on this port",
+			why:  "The port is chosen when the farm is set up, and it is open on the servers that run Central Administration only.",
+			next: append(findPort(f), "If Central Administration runs on another server of the farm, give its address: central-admin-url.", "{again}"), class: ClassCheck,
+		}, true
+	case e.Part == FarmCentral && failed.Kind == transport.KindTimeout:
+		return row{
+			what: "Central Administration at " + host + " does not answer.", short: "no answer in time",
+			why:  "A firewall drops what is sent to this port, the port is a wrong one, or the server is overloaded.",
+			next: append([]string{"Let the firewall pass this port (TCP) from this computer to the server."}, append(findPort(f), "{again}")...), class: ClassCheck,
+		}, true
+	case e.Part != FarmCentral && failed.Kind == transport.KindRefused:
+		return row{
+			what: "Nothing listens at " + host + ".", short: "the server refuses the connection",
+			why:  "The web application is at another address: https instead of http or the other way round, or another port. Or its web server (IIS) has stopped.",
+			next: []string{"See its addresses in the SharePoint Management Shell on the farm:", "PS> Get-SPWebApplication | Format-Table DisplayName,Url", "{edit}", "{again}"}, class: ClassCheck,
+		}, true
+	}
+	return row{}, false
+}
+
+// listJudgement is for a list that neither way gives.
+func (e *FarmError) listJudgement(list *sharepointserver.ListError, f Facts) judgement {
+	first, second := &FarmError{Part: e.Part, URL: e.URL, Err: list.SiteData}, &FarmError{Part: e.Part, URL: e.URL, Err: list.Search}
+	siteData, search := Short(first, f), Short(second, f)
+	if siteData == search || notThere(list.SiteData) && notThere(list.Search) { // one reason for both
+		return judge(second, f)
+	}
+	r := row{
+		what: "The site collections cannot be listed.", short: "neither by SiteData nor by search",
+		why:  "Two ways were tried. SiteData: " + siteData + ". Search: " + search + ".",
+		next: []string{"SiteData lists all of the web application; it takes Full Read on it."}, link: farmPolicyLink, class: ClassCheck,
+	}
+	for _, step := range e.rights() {
+		if step != "{again}" {
+			r.next = append(r.next, step)
+		}
+	}
+	r.next = append(r.next, "Or mend search, which lists what is indexed: Central Administration › Manage service applications › Search Service Application shows whether it crawls.", "{again}")
+	return judgement{row: r}
+}
+
+func notThere(err error) bool {
+	e, ok := errors.AsType[*sharepointserver.Error](err)
+	return ok && e.Reason == sharepointserver.NotThere && e.SharePoint
+}
+
+// answerRow is what an answer means that is not the wanted one.
+func (e *FarmError) answerRow(a *sharepointserver.Error, f Facts) row {
+	at, flag, central := or(e.URL, "the server"), "sharepoint-url", e.Part == FarmCentral
+	if central {
+		at, flag = originOr(a.URL, at), "central-admin-url" // with the scheme that answered
+	}
+	r := row{class: ClassCheck}
+	switch a.Reason {
+	case sharepointserver.Denied:
+		return e.deniedRow()
+	case sharepointserver.NotThere:
+		if !a.SharePoint {
+			return e.strangerRow(at, f)
+		}
+		if central {
+			return notCentralRow(at, f)
+		}
+		if a.Op == string(sharepointserver.SiteData) {
+			r.what, r.short = "There is no SiteData at "+at+".", "it is not there (404)"
+			r.why = "SharePoint answers, but its service /_vti_bin/SiteData.asmx does not: somebody has switched it off, or no site collection lies at this address."
+			r.next = []string{"Ask whoever runs the farm whether the service is meant to be closed; search crawls by it, too.", "{again}"}
+			return r
+		}
+		r.what, r.short = "There is no site collection at "+at+".", "no site collection at this address"
+		r.why = "SharePoint answers, but no site collection lies at this path, and no other one could be opened in its place."
+		r.next = append([]string{"See which there are, in the SharePoint Management Shell on the farm:", "PS> Get-SPSite -WebApplication " + Literal(originOr(e.URL, "URL")) + " -Limit 20 | Format-Table Url"},
+			append(f.give("Give the address of one", flag, "URL"), "{again}")...)
+	case sharepointserver.LoginPage:
+		r.what, r.short = at+" is signed in to by a web page, not by Windows.", "a sign-in page answered (forms or SAML)"
+		r.why = "This zone of the web application takes forms or SAML (AD FS) only. Programs with a user name and password need Windows authentication beside it."
+		r.next = append([]string{"See which ways to sign in the zones of the web application have (-Zone Default, Intranet, Internet, Extranet, Custom):", "PS> Get-SPAuthenticationProvider -WebApplication " + Literal(originOr(e.URL, "URL")) + " -Zone Default | Format-List DisplayName"},
+			append(f.give("Give the address of one that has Windows authentication", flag, "URL"), "Or add it: Central Administration › Application Management › Manage web applications › Authentication Providers › Enable Windows Authentication; or extend the web application to a zone of its own for programs.", "{again}")...)
+		r.link = farmSignInLink
+	case sharepointserver.Moved:
+		return e.movedRow(a, at, flag, f)
+	case sharepointserver.NotSharePoint:
+		return e.strangerRow(at, f)
+	case sharepointserver.NotCentral:
+		return notCentralRow(at, f)
+	case sharepointserver.Busy:
+		r.what, r.short = fmt.Sprintf("SharePoint cannot answer at the moment (%d).", a.Status), fmt.Sprintf("cannot answer at the moment (%d)", a.Status)
+		r.why = "It is overloaded, restarts, is in maintenance, or its application pool has stopped."
+		r.next = []string{"Wait a few minutes.", "{again}", "If it stays, look on the server whether the application pool runs:", "PS> Get-IISAppPool"}
+	case sharepointserver.Fault:
+		r.what, r.short = "SharePoint answered with an error.", "an error of SharePoint"
+		r.why = "It told it while c2conn asked for: " + or(a.Op, "the site") + "."
+		r.next = []string{"{again}", "If it stays, look into the log of the farm around this time, in the SharePoint Management Shell:", "PS> Merge-SPLogFile -Path merged.log -StartTime (Get-Date).AddMinutes(-10) -Level High"}
+	default:
+		r.what, r.short = "SharePoint gave an answer that c2conn does not know.", "an answer that is not SharePoint's"
+		r.why = sentence(a)
+		r.next = []string{"Open " + at + " in a browser on this computer: a proxy or a page of an add-on may answer in SharePoint's place.", "{again}"}
+	}
+	return r
+}
+
+// strangerRow is for something that is not SharePoint.
+func (e *FarmError) strangerRow(at string, f Facts) row {
+	r := row{
+		what: "What answers at " + at + " is not SharePoint Server 2013 or later.", short: "it is not SharePoint that answers",
+		why:   "The address leads to another web site, to a proxy, or to an older SharePoint.",
+		next:  []string{"Open it in a browser on this computer and see what comes.", "See the addresses of the web applications, in the SharePoint Management Shell on the farm:", "PS> Get-SPWebApplication | Format-Table DisplayName,Url", "{edit}", "{again}"},
+		class: ClassCheck,
+	}
+	if e.Part == FarmCentral {
+		r.next = append(findPort(f), "{again}")
+	}
+	return r
+}
+
+func notCentralRow(at string, f Facts) row {
+	return row{
+		what: "SharePoint answers at " + at + ", but it is not Central Administration.", short: "another web application, not Central Administration",
+		why:  "The port is that of another web application of the farm.",
+		next: append(findPort(f), "{again}"), class: ClassCheck,
+	}
+}
+
+// movedRow is for a redirect. Nothing was sent to where it leads.
+func (e *FarmError) movedRow(a *sharepointserver.Error, at, flag string, f Facts) row {
+	to := or(a.To, "(no address)")
+	r := row{
+		what: at + " leads to " + to + ". c2conn did not follow.", short: "leads to another address",
+		why: "The farm calls the web application by another address (alternate access mapping), or something in front of it sends programs elsewhere. Credentials go to the host that you named only.",
+		next: append([]string{"See by which addresses the farm knows the web application, in the SharePoint Management Shell:", "PS> Get-SPAlternateURL | Format-Table IncomingUrl,Zone,PublicUrl"},
+			append(f.give("If the new address is your farm's own, give it", flag, e.movedTo(a.To)), "{again}")...),
+		link: farmMappingLink, class: ClassCheck,
+	}
+	if from, err := url.Parse(at); err == nil {
+		if there, err := url.Parse(a.To); err == nil && from.Scheme == "http" && there.Scheme == "https" && strings.EqualFold(from.Hostname(), there.Hostname()) {
+			r.short, r.why = "leads to https", "The server wants https, which is better, too."
+			r.next = append(f.give("Give the address with https", flag, e.movedTo(a.To)), "{again}")
+		}
+	}
+	return r
+}
+
+// movedTo is where the address that was asked is now: the redirect is that of a page below
+// it.
+func (e *FarmError) movedTo(to string) string {
+	path := ""
+	if u, err := url.Parse(e.URL); err == nil {
+		path = strings.TrimSuffix(u.EscapedPath(), "/")
+	}
+	return originOr(to, "URL") + path
+}
+
+func noCollectionsRow(e *NoCollectionsError) row {
+	r := row{
+		what: "The web application lists no site collection.", short: "no site collection is listed",
+		why:  "It has none.",
+		next: []string{"See whether there is one, in the SharePoint Management Shell on the farm:", "PS> Get-SPSite -WebApplication " + Literal(originOr(e.URL, "URL")) + " -Limit 20 | Format-Table Url", "{again}"}, class: ClassCheck,
+	}
+	if e.Way == sharepointserver.Search {
+		r.why = "SiteData could not be asked, and search lists what is indexed and {account} may see: nothing so far."
+		r.next = append([]string{"Let SiteData list them: it takes Full Read on the web application."}, (&FarmError{Part: FarmSites, URL: e.URL}).rights()...)
+		r.link = farmPolicyLink
+	}
+	return r
+}
+
+func partialRow(e *PartialListError) row {
+	return row{
+		what: "Not every content database told its site collections.", short: "a content database could not be read",
+		why: sentence(e.Err),
+		next: []string{"Look at the databases, in the SharePoint Management Shell on the farm:",
+			"PS> Get-SPContentDatabase -WebApplication " + Literal(originOr(e.URL, "URL")) + " | Format-Table Name,Server,Status,CurrentSiteCount", "{again}"},
+		class: ClassCheck,
+	}
+}
+
+// oldFarmRow is for a SharePoint Server that Microsoft no longer supports.
+func oldFarmRow(e *OldServerError) row {
+	return row{
+		what: e.Name + " is out of support since " + e.Ended + ".", short: "out of support since " + e.Ended,
+		why:  "Microsoft mends no holes in it any more. The connection works all the same.",
+		next: []string{"Plan the move to SharePoint Server Subscription Edition or SharePoint Online."}, link: farmLifecycleLink, class: ClassCheck,
+	}
+}

@@ -1,0 +1,165 @@
+package advice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/sharepointserver"
+	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/internal/winauth"
+)
+
+const (
+	farmURL    = "https://sharepoint.corp.test/sites/it"
+	centralURL = "http://sharepoint.corp.test:34567"
+)
+
+// atFarm makes the facts those of a connection to SharePoint Server.
+func atFarm(f *Facts) {
+	f.Kind, f.OnPremises, f.Connection, f.Account, f.Site = connections.SharePoint, true, "farm", "spadmin@contoso.example", farmURL
+	f.CredentialType, f.ClientID, f.TenantID, f.TenantDomain, f.Thumbprint = connections.TypePassword, "", "", "", ""
+}
+
+func unsaved(f *Facts) { f.Connection = "" }
+
+func atSite(err error) error    { return &FarmError{Part: FarmSite, URL: farmURL, Err: err} }
+func atList(err error) error    { return &FarmError{Part: FarmSites, URL: farmURL, Err: err} }
+func atCentral(err error) error { return &FarmError{Part: FarmCentral, URL: centralURL, Err: err} }
+
+func farmAnswer(op string, reason sharepointserver.Reason, status int, change ...func(*sharepointserver.Error)) error {
+	e := &sharepointserver.Error{Op: op, URL: farmURL, Reason: reason, Status: status, SharePoint: true, RequestID: "1f2e0000-1111-4222-8333-444455556666", Time: then}
+	if op == "Central Administration" {
+		e.URL = centralURL
+	}
+	for _, c := range change {
+		c(e)
+	}
+	return e
+}
+
+func central(err error) error {
+	return atCentral(&sharepointserver.CentralError{URL: centralURL, Tried: map[string]error{"http": err}, Likely: err})
+}
+
+func ntlmOverHTTP(port int) error {
+	return &winauth.PlainError{Server: fmt.Sprintf("sharepoint.corp.test:%d", port), Offered: []string{"NTLM"}, NTLM: true}
+}
+
+// farmErrors are the errors that connections to SharePoint Server alone meet.
+func farmErrors() []known {
+	const account, server = "spadmin@contoso.example", "sharepoint.corp.test:443"
+	refused := func(m winauth.Method, proven bool, why error) error {
+		return &winauth.RefusedError{Account: account, Server: server, Method: m, Proven: proven, Status: 401, Err: why}
+	}
+	elsewhere := func(to string) func(*sharepointserver.Error) {
+		return func(e *sharepointserver.Error) { e.To = to }
+	}
+	stranger := func(e *sharepointserver.Error) { e.SharePoint = false }
+	list := []known{
+		{name: "the domain says that the password is wrong", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "Kerberos", Server: "CORP.TEST"}), class: ClassAuth},
+		{name: "401, and no domain controller", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: server}), class: ClassAuth},
+		{name: "401 of Central Administration, and no domain controller", err: central(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: server}), class: ClassAuth},
+		{name: "401 with a proven password", err: atSite(refused(winauth.NTLM, true, nil)), class: ClassCheck},
+		{name: "401 of the list with a proven password", err: atList(refused(winauth.NTLM, true, nil)), class: ClassCheck},
+		{name: "401 of Central Administration with a proven password", err: central(refused(winauth.NTLM, true, nil)), class: ClassCheck},
+		{name: "401 to a ticket", err: atSite(refused(winauth.Kerberos, false, &winauth.TicketRefusedError{Server: server, SPN: "HTTP/sharepoint.corp.test"})), class: ClassAuth},
+		{name: "401, nothing known", err: atSite(refused(winauth.NTLM, false, nil)), class: ClassAuth},
+		{name: "NTLM over http", err: atSite(ntlmOverHTTP(80)), class: ClassAuth},
+		{name: "NTLM over http, not saved", err: atSite(ntlmOverHTTP(80)), class: ClassAuth, facts: unsaved},
+		{name: "NTLM over http, Central Administration", err: central(ntlmOverHTTP(34567)), class: ClassAuth},
+		{name: "Basic over http", err: atSite(&winauth.PlainError{Server: "sharepoint.corp.test:80", Offered: []string{"Basic"}}), class: ClassAuth},
+		{name: "NTLM over http, no service principal name", err: atSite(&winauth.PlainError{
+			Server: "sharepoint.corp.test:80", NTLM: true, Err: &winauth.UnknownSPNError{SPN: "HTTP/sharepoint.corp.test", Domain: "corp.test"},
+		}), class: ClassAuth},
+		{name: "no Windows authentication", err: atSite(&winauth.NoMethodError{Account: account, Server: server, Offered: []string{"Bearer"}}), class: ClassAuth},
+		{name: "no service principal name", err: atSite(&winauth.UnknownSPNError{SPN: "HTTP/sharepoint.corp.test", Domain: "corp.test"}), class: ClassAuth},
+		{name: "an untrusted certificate", err: atSite(&winauth.UntrustedError{Host: server, SHA256: strings.Repeat("AB", 32), Reason: "no authority vouches for it"}), class: ClassAuth},
+		{name: "an untrusted certificate, not saved", err: atSite(&winauth.UntrustedError{Host: server, SHA256: strings.Repeat("AB", 32), Reason: "no authority vouches for it"}), class: ClassAuth, facts: unsaved},
+		{name: "the site may not be opened", err: atSite(farmAnswer("site", sharepointserver.Denied, 403)), class: ClassCheck},
+		{name: "the list is denied both ways", err: atList(&sharepointserver.ListError{SiteData: farmAnswer("SiteData", sharepointserver.Denied, 403), Search: farmAnswer("search", sharepointserver.Denied, 403)}), class: ClassCheck},
+		{name: "the list fails in two ways", err: atList(&sharepointserver.ListError{SiteData: farmAnswer("SiteData", sharepointserver.Denied, 403), Search: farmAnswer("search", sharepointserver.Fault, 500, func(e *sharepointserver.Error) { e.Text = "The search service is not running." })}), class: ClassCheck},
+		{name: "the list, name not found", err: atList(&sharepointserver.ListError{
+			SiteData: &transport.Error{Kind: transport.KindDNS, Host: "sharepoint.corp.test", Err: errors.New("no such host")}, Search: &transport.Error{Kind: transport.KindDNS, Host: "sharepoint.corp.test", Err: errors.New("no such host")},
+		}), class: ClassOther},
+		{name: "Central Administration may not be opened", err: central(farmAnswer("Central Administration", sharepointserver.Denied, 403)), class: ClassCheck},
+		{name: "no site collection", err: atSite(farmAnswer("site", sharepointserver.NotThere, 404)), class: ClassCheck},
+		{name: "not found, and no SharePoint", err: atSite(farmAnswer("site", sharepointserver.NotThere, 404, stranger)), class: ClassCheck},
+		{name: "a sign-in form", err: atSite(farmAnswer("site", sharepointserver.LoginPage, 302)), class: ClassCheck},
+		{name: "moved", err: atSite(farmAnswer("site", sharepointserver.Moved, 302, elsewhere("https://portal.contoso.example/sites/it"))), class: ClassCheck},
+		{name: "moved, not saved", err: atSite(farmAnswer("site", sharepointserver.Moved, 302, elsewhere("https://portal.contoso.example/sites/it"))), class: ClassCheck, facts: unsaved},
+		{name: "moved to https", err: atSite(farmAnswer("site", sharepointserver.Moved, 301, func(e *sharepointserver.Error) {
+			e.URL, e.To = "http://sharepoint.corp.test", "https://sharepoint.corp.test/"
+		})), class: ClassCheck},
+		{name: "not SharePoint", err: atSite(farmAnswer("site", sharepointserver.NotSharePoint, 200, stranger)), class: ClassCheck},
+		{name: "not SharePoint at the port", err: central(farmAnswer("Central Administration", sharepointserver.NotSharePoint, 200, stranger)), class: ClassCheck},
+		{name: "not Central Administration", err: central(farmAnswer("Central Administration", sharepointserver.NotCentral, 200)), class: ClassCheck},
+		{name: "not Central Administration, not saved", err: central(farmAnswer("Central Administration", sharepointserver.NotCentral, 200)), class: ClassCheck, facts: unsaved},
+		{name: "wrong port", err: central(&transport.Error{Kind: transport.KindRefused, Host: "sharepoint.corp.test:34567", Err: errors.New("refused")}), class: ClassCheck},
+		{name: "silent port", err: central(&transport.Error{Kind: transport.KindTimeout, Host: "sharepoint.corp.test:34567", Err: errors.New("timeout")}), class: ClassCheck},
+		{name: "nothing listens", err: atSite(&transport.Error{Kind: transport.KindRefused, Host: "sharepoint.corp.test:443", Err: errors.New("refused")}), class: ClassCheck},
+		{name: "busy", err: atSite(farmAnswer("site", sharepointserver.Busy, 503)), class: ClassCheck},
+		{name: "unreadable", err: atSite(farmAnswer("site", sharepointserver.Unreadable, 200)), class: ClassCheck},
+		{name: "a fault", err: atSite(farmAnswer("site", sharepointserver.Fault, 500, func(e *sharepointserver.Error) {
+			e.Code, e.Text = "-2147467259, Microsoft.SharePoint.SPException", "Cannot complete this action."
+		})), class: ClassCheck},
+		{name: "cancelled", err: atSite(context.Canceled), class: ClassCancelled},
+		{name: "no site collection is listed", err: &NoCollectionsError{URL: farmURL, Way: sharepointserver.SiteData}, class: ClassCheck},
+		{name: "no site collection is indexed", err: &NoCollectionsError{URL: farmURL, Way: sharepointserver.Search}, class: ClassCheck},
+		{name: "a part of the list", err: &PartialListError{URL: farmURL, Err: farmAnswer("SiteData", sharepointserver.Fault, 500)}, class: ClassCheck},
+		{name: "out of support", err: &OldServerError{Name: "SharePoint Server 2016", Build: "16.0.5161.1000", Ended: "2026-07-14"}, class: ClassCheck},
+	}
+	for i := range list {
+		more := list[i].facts
+		list[i].name = "SharePoint Server: " + list[i].name
+		list[i].facts = func(f *Facts) {
+			atFarm(f)
+			if more != nil {
+				more(f)
+			}
+		}
+	}
+	return list
+}
+
+// Advice about a farm is for its administrators: no words of Exchange, Microsoft Graph or
+// the cloud.
+func TestFarmAdviceIsAboutSharePoint(t *testing.T) {
+	t.Parallel()
+	for _, k := range farmErrors() {
+		f := contoso(t)
+		k.facts(&f)
+		a := For(k.err, f)
+		text := a.What + a.Why + a.Link + nextText(a)
+		for _, not := range []string{"Exchange", "Graph", "Entra", "cloud", "tenant"} {
+			if strings.Contains(text, not) {
+				t.Errorf("%s: speaks of %s: %s", k.name, not, text)
+			}
+		}
+		if n := len([]rune(Short(k.err, f))); n == 0 || n > shortLimit {
+			t.Errorf("%s: the finding has %d characters", k.name, n)
+		}
+	}
+}
+
+// What a server writes cannot end a command, nor lead the terminal astray.
+func TestFarmTextInACommand(t *testing.T) {
+	t.Parallel()
+	const nasty = "https://x.example/'; Remove-SPSite\x1b[31m"
+	for _, reason := range []sharepointserver.Reason{sharepointserver.Moved, sharepointserver.Fault, sharepointserver.Unreadable, sharepointserver.LoginPage} {
+		f := Facts{}
+		atFarm(&f)
+		f.Account = "o'neill@contoso.com"
+		err := &FarmError{Part: FarmSite, URL: nasty, Err: &sharepointserver.Error{Op: "site", URL: nasty, Reason: reason, Code: nasty, Text: nasty, To: nasty, SharePoint: true}}
+		a := For(err, f)
+		sound(t, string(reason), a)
+		for _, step := range a.Next {
+			if (strings.HasPrefix(step, "$ ") || strings.HasPrefix(step, "PS> ")) && strings.Contains(step, "Remove-SPSite") && strings.Count(step, "'")%2 != 0 {
+				t.Errorf("%s: %s", reason, step)
+			}
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package cli_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/c2conn/c2conn/internal/sim/onprem"
+)
+
+// withFarms gives the network connections to its SharePoint farm, as profiles that
+// somebody wrote by hand. more are further lines of the credential.
+func (n *network) withFarms(password, central string, more string, names ...string) {
+	n.t.Helper()
+	n.env["SSL_CERT_FILE"] = n.file("ca.pem", string(n.world.Authority()))
+	dir := filepath.Join(n.env["C2CONN_HOME"], "connections")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		n.t.Fatal(err)
+	}
+	secret := n.file("farm.pass", password+"\n")
+	for i, name := range names {
+		profile := fmt.Sprintf(`schema: 1
+id: 01K9Z7A0B1C2D3E4F5G6H7J8K%d
+name: %s
+kind: sharepoint
+location: on-premises
+account: %s
+credential:
+  type: password
+  secret: file:%s
+%sendpoints:
+  sharepoint: https://sharepoint.corp.test
+  admin: %s
+`, i, name, onprem.FarmAdmin, secret, more, central)
+		if err := os.WriteFile(filepath.Join(dir, name+".yaml"), []byte(profile), 0o600); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+}
+
+const (
+	centralHTTP  = "http://sharepoint.corp.test:34567"
+	centralHTTPS = "https://sharepoint.corp.test:34567"
+	plainNTLM    = "  plain_ntlm: true\n"
+)
+
+// TestVerifyFarm: a profile is verified, and keeps what was found out.
+func TestVerifyFarm(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.withFarms(onprem.FarmAdminPassword, centralHTTP, plainNTLM, "farm")
+	stdout, _ := n.must(0, "verify", "farm", "--output", "json")
+	contains(t, stdout, `"id": "sites"`, "12 by SiteData", `"id": "site"`, `"id": "central-administration"`, "opened, port 34567 over http", `"server": "sharepoint.corp.test"`, `"verified": true`)
+	stdout, _ = n.must(0, "show", "farm")
+	contains(t, stdout, "SharePoint, On-premises", "SharePoint URL https://sharepoint.corp.test", "Central Administration "+centralHTTP, "password, over http also with NTLM")
+	stdout, _ = n.must(0, "list")
+	contains(t, stdout, "farm SharePoint On-premises "+onprem.FarmAdmin+" ✓ verified")
+	stdout, _ = n.must(0, "verify", "farm", "--output", "junit")
+	contains(t, stdout, "Central Administration", "12 by SiteData")
+	_, stderr := n.must(0, "delete", "farm", "--yes")
+	if strings.Contains(stderr, "Exchange") || strings.Contains(stderr, "impersonation") {
+		t.Error(stderr)
+	}
+	if got := n.world.FailedSignIns(); got != 0 {
+		t.Errorf("%d failed sign-ins", got)
+	}
+}
+
+// TestVerifyFarmKeepsTheScheme: the address of Central Administration is kept with the
+// scheme that answers.
+func TestVerifyFarmKeepsTheScheme(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Faults: []string{"ca-https"}})
+	n.withFarms(onprem.FarmAdminPassword, centralHTTP, "", "farm")
+	stdout, _ := n.must(0, "verify", "farm", "--output", "json")
+	contains(t, stdout, "opened, port 34567 over https, not http", `"admin": "`+centralHTTPS+`"`)
+	stdout, _ = n.must(0, "show", "farm")
+	contains(t, stdout, "Central Administration "+centralHTTPS)
+}
+
+// TestVerifyFarmsFail: what the exit code says, and what to do now.
+func TestVerifyFarmsFail(t *testing.T) {
+	t.Parallel()
+	t.Run("NTLM over http", func(t *testing.T) {
+		t.Parallel()
+		n := newNetwork(t, onprem.Options{})
+		n.withFarms(onprem.FarmAdminPassword, centralHTTP, "", "farm")
+		_, stderr := n.must(3, "verify", "farm")
+		contains(t, stderr, "NTLM over http is not allowed", "c2conn edit farm --set plain-ntlm=yes")
+	})
+	t.Run("wrong port", func(t *testing.T) {
+		t.Parallel()
+		n := newNetwork(t, onprem.Options{})
+		n.withFarms(onprem.FarmAdminPassword, "http://sharepoint.corp.test:34568", plainNTLM, "farm")
+		_, stderr := n.must(5, "verify", "farm")
+		contains(t, stderr, "nothing listens on this port", "Get-SPWebApplication -IncludeCentralAdministration", "c2conn edit farm --set central-admin-port=PORT")
+	})
+	t.Run("no right", func(t *testing.T) {
+		t.Parallel()
+		n := newNetwork(t, onprem.Options{Faults: []string{"ca-401"}})
+		n.withFarms(onprem.FarmAdminPassword, centralHTTP, plainNTLM, "farm")
+		_, stderr := n.must(5, "verify", "farm")
+		contains(t, stderr, "may not open Central Administration", "-Group 'Farm Administrators'")
+	})
+	t.Run("wrong password of several", func(t *testing.T) {
+		t.Parallel()
+		n := newNetwork(t, onprem.Options{Lockout: 2})
+		n.withFarms("not "+onprem.FarmAdminPassword, centralHTTP, plainNTLM, "one", "two", "three")
+		_, stderr := n.must(3, "verify", "--all")
+		contains(t, stderr, "the password is wrong")
+		if got := n.world.FailedSignIns(); got != 1 {
+			t.Errorf("%d failed sign-ins", got)
+		}
+	})
+}
+
+// TestDoctorFarm: both addresses are looked at where they are on https, and nobody signs in.
+func TestDoctorFarm(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Faults: []string{"ca-https"}})
+	n.withFarms(onprem.FarmAdminPassword, centralHTTP, "", "plain")
+	stdout, _ := n.must(0, "doctor", "--output", "json")
+	contains(t, stdout, `"id": "server"`, "certificate trusted")
+	if strings.Contains(stdout, `"id": "central-administration"`) {
+		t.Error(stdout)
+	}
+	n.withFarms(onprem.FarmAdminPassword, centralHTTPS, "", "plain")
+	stdout, _ = n.must(0, "doctor", "--output", "json")
+	contains(t, stdout, `"id": "server"`, `"id": "central-administration"`)
+	if err := n.world.SetFault("ca-self-signed"); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr := n.must(5, "doctor")
+	contains(t, stdout+stderr, "Central Administration", "the certificate is not trusted", "Get-ChildItem Cert:")
+	for protocol, count := range n.world.Counters().SignIns {
+		if count != 0 {
+			t.Errorf("%v: %d sign-ins", protocol, count)
+		}
+	}
+}
+
+// TestExecFarm: a command gets both addresses, the account and the password.
+func TestExecFarm(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.withFarms(onprem.FarmAdminPassword, centralHTTP, "", "farm")
+	want := n.file("want", onprem.FarmAdminPassword)
+	stdout, _ := n.must(0, "exec", "farm", "--", "sh", "-c",
+		`printf %s "$C2CONN_CONNECTION_PASSWORD" | cmp - `+want+` && echo "$C2CONN_CONNECTION_ACCOUNT $C2CONN_CONNECTION_SHAREPOINT_URL $C2CONN_CONNECTION_CENTRAL_ADMIN_URL"`)
+	contains(t, stdout, onprem.FarmAdmin+" https://sharepoint.corp.test "+centralHTTP)
+}
