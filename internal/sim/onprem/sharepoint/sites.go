@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -134,7 +135,7 @@ func (f *Farm) SiteCollections() int { return len(f.listed(&f.content)) }
 // find is the site collection whose top-level site is at a path; nil when there is none.
 func (f *Farm) find(a *application, r *Request, path string) *site {
 	if a == &f.content {
-		if f.has("sp-no-sites") {
+		if f.has("sp-no-sites") || r.Host == f.o.Foreign && !f.has("sp-foreign") {
 			return nil
 		}
 		for _, fault := range []string{"sp-host-named", "sp-foreign", "sp-hostile"} {
@@ -150,12 +151,8 @@ func (f *Farm) find(a *application, r *Request, path string) *site {
 		if f.rootless() && path == "" {
 			return nil
 		}
-		if f.has("sp-host-named") {
-			for _, s := range f.extra["sp-host-named"] {
-				if s.host == r.Host { // path-based site collections are not seen under this name
-					return nil
-				}
-			}
+		if r.Host == f.o.Foreign || f.has("sp-host-named") && slices.Contains(f.o.HostNamed, r.Host) {
+			return nil // path-based site collections are not seen under this name
 		}
 	}
 	return a.byPath[strings.ToLower(rooted(path))]
