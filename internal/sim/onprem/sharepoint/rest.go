@@ -67,7 +67,7 @@ func (f *Farm) resource(r *Request, as format, api, name, more string, e entity,
 	if more != "" {
 		for _, p := range e.properties {
 			if strings.EqualFold(p.name, more) {
-				return newAnswer(r.label(name), http.StatusOK, as.contentType(false), as.single(api, e.path, p))
+				return newAnswer(r.label(name), http.StatusOK, as.contentType(false), as.single(api, p))
 			}
 		}
 		return r.noResource(name, as, more)

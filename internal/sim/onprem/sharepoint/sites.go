@@ -51,10 +51,11 @@ var usual = []struct{ path, title string }{
 
 // populate makes the site collections: the usual ones, then as many more as are wanted.
 func (f *Farm) populate(n int) error {
+	var broken error
 	guid := func() string {
 		var b [16]byte
 		if _, err := io.ReadFull(f.o.Rand, b[:]); err != nil {
-			panic(err) // a source of ids never fails
+			broken = err
 		}
 		b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 		h := hex.EncodeToString(b[:])
@@ -90,7 +91,7 @@ func (f *Farm) populate(n int) error {
 	}
 	f.central = application{id: guid(), byPath: map[string]*site{}, databases: []database{{guid()}}}
 	f.central.add(&site{path: "/", title: "Central Administration", id: guid(), web: guid(), template: "CENTRALADMIN"})
-	return nil
+	return broken
 }
 
 func (a *application) add(s *site) {
