@@ -4,10 +4,10 @@
 //
 // It hides how these decide: who may sign in by which protocol, what a virtual
 // directory of IIS asks for, whom an account may impersonate, what a refusal looks
-// like. What SharePoint itself says is in the package sharepoint. It is written from the documentation of the services and of their protocols,
-// not from what any one client sends, and is never more lenient than they are. What is
-// not documented is marked "unsure". Faults are switched on by name, also while the
-// world runs.
+// like. What SharePoint itself says is in the package sharepoint. It is written from the
+// documentation of the services and of their protocols, not from what any one client
+// sends, and is never more lenient than they are. What is not documented is marked
+// "unsure". Faults are switched on by name, also while the world runs.
 //
 // It imports nothing of the product. Tests and cmd/c2conn-sim start it:
 //

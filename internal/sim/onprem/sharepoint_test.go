@@ -43,7 +43,7 @@ func TestFarmByNTLM(t *testing.T) {
 		has                         string
 	}{
 		{"", "", http.MethodGet, farmURL + titleOnly, plainJSON, "", 401, "401 UNAUTHORIZED"},
-		{onprem.FarmAdmin, "wrong", http.MethodGet, farmURL + titleOnly, plainJSON, "", 401, "401 UNAUTHORIZED"},
+		{onprem.FarmAdmin, "wrong", http.MethodGet, farmURL + titleOnly, plainJSON, "", 401, "invalid credentials"},
 		{onprem.FarmAdmin, onprem.FarmAdminPassword, http.MethodGet, farmURL + titleOnly, plainJSON, "", 200, `{"Title":"Contoso Intranet","WebTemplate":"STS"}`},
 		{`CORP\spadmin`, onprem.FarmAdminPassword, http.MethodGet, centralURL + titleOnly, plainJSON, "", 200, `{"Title":"Central Administration","WebTemplate":"CENTRALADMIN"}`},
 		{onprem.Farm, onprem.FarmPassword, http.MethodGet, centralURL + titleOnly, plainJSON, "", 200, "CENTRALADMIN"},
