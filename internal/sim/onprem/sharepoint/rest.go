@@ -43,7 +43,7 @@ func (f *Farm) rest(app *application, r *Request) *Answer {
 	case resource == "contextinfo" && more == "":
 		return f.contextInfo(r, s, as, api)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		return r.failure(name, as, http.StatusForbidden, "-2130575252, Microsoft.SharePoint.SPException", "The security validation for this page is invalid and might be corrupted. Please use your web browser's Back button to try your operation again.")
+		return r.failure(name, as, http.StatusForbidden, "-2130575251, Microsoft.SharePoint.SPException", "The security validation for this page is invalid and might be corrupted. Please use your web browser's Back button to try your operation again.")
 	case search:
 		return f.search(app, r, as, api)
 	case resource == "web":
