@@ -161,7 +161,7 @@ func (o *execOptions) serverVariables(ctx context.Context, a *app, c connections
 	var list []handout.Variable
 	for _, fact := range [][2]string{
 		{"NAME", c.Name}, {"KIND", string(c.Kind)}, {"ACCOUNT", c.Account}, {"DOMAIN", e.Domain}, {"SERVER", e.Server}, {"EWS_URL", e.EWS}, {"POWERSHELL_URL", e.PowerShell},
-		{"SHAREPOINT_URL", e.SharePoint}, {"SHAREPOINT_ADMIN_URL", e.Admin},
+		{"SHAREPOINT_URL", e.SharePoint}, {"CENTRAL_ADMIN_URL", e.Admin},
 	} {
 		if fact[1] != "" {
 			list = append(list, handout.Variable{Name: "C2CONN_CONNECTION_" + fact[0], Value: fact[1]})
