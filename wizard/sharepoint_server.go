@@ -97,8 +97,8 @@ func serverURLs(a Answers) (list []*url.URL) {
 
 // sharePointRights says what the account must be allowed.
 //
-// Source: learn.microsoft.com/sharepoint/security-for-sharepoint-server, permission
-// policies of web applications and the farm administrators group.
+// Source: learn.microsoft.com, SPPolicyRoleType enumeration (policies of web
+// applications).
 const sharePointRights = "The account must be a farm administrator, to open Central Administration, and must be able to read the sites: by a user policy of the web application " +
 	"(Full Read; Full Control to restore), or as administrator of the site collections."
 
