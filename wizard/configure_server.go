@@ -39,7 +39,6 @@ func (s *Session) configureServer(ctx context.Context, listen func(task.Event)) 
 	if err != nil {
 		return nil, err
 	}
-	c.Credential.PlainNTLM = c.Credential.Type == connections.TypePassword && s.plainNTLM(a)
 	s.pinGiven(a, c)
 	for host, sum := range acceptedPins(a) {
 		if c.Pins = maps.Clone(c.Pins); c.Pins == nil {
@@ -269,7 +268,7 @@ func grouped(sum string) string {
 // serverCredential decides where the password is kept, and returns it.
 func (s *Session) serverCredential(ctx context.Context, a Answers, out *Outcome) (connections.Secret, error) {
 	env, c := s.Env, &out.Connection
-	c.Credential = connections.Credential{Type: connections.TypePassword}
+	c.Credential = connections.Credential{Type: connections.TypePassword, PlainNTLM: s.plainNTLM(a)}
 	switch a.Get(keySignInBy) {
 	case byKeeping:
 		was := s.edit.was
@@ -277,6 +276,7 @@ func (s *Session) serverCredential(ctx context.Context, a Answers, out *Outcome)
 			return connections.Secret{}, problem(s, keySignInBy, fmt.Errorf("what is saved belongs to %s; give the password of %s", was.Account, c.Account))
 		}
 		c.Credential = was.Credential
+		c.Credential.PlainNTLM = s.plainNTLM(a)
 		out.keep = func(context.Context) (kept, error) { return kept{ref: was.Credential.Secret}, nil }
 		if was.Credential.Type == connections.TypeTicketCache {
 			return connections.Secret{}, nil

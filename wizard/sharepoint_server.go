@@ -187,7 +187,7 @@ func plainURL(u *url.URL) string {
 	if port != "" && port != usualPort(u.Scheme) {
 		host += ":" + port
 	}
-	return strings.TrimRight((&url.URL{Scheme: u.Scheme, Host: host, Path: u.Path, RawPath: u.RawPath}).String(), "/")
+	return strings.TrimRight(u.Scheme+"://"+host+u.EscapedPath(), "/")
 }
 
 // hostPattern is that of a full name. Windows lets computers have names with an

@@ -167,7 +167,9 @@ func TestApplyFarm(t *testing.T) {
 	}
 	allowed := entry(", allow-plain-ntlm: true")
 	stdout, _ := n.must(0, "apply", "-f", allowed, "--yes", "--output", "json")
-	contains(t, stdout, `"create": 1`, `"admin": "`+centralHTTP+`"`)
+	contains(t, stdout, `"create": 1`, "12 by SiteData")
+	stdout, _ = n.must(0, "show", "farm")
+	contains(t, stdout, "Central Administration "+centralHTTP)
 	stdout, _ = n.must(0, "apply", "-f", allowed, "--yes")
 	contains(t, stdout, "nothing to do")
 	stdout, _ = n.must(0, "apply", "-f", entry(""), "--dry-run")
