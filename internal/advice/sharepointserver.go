@@ -154,6 +154,13 @@ func (e *FarmError) portRow(failed *transport.Error, f Facts) (row, bool) {
 			why:  "A firewall drops what is sent to this port, the port is a wrong one, or the server is overloaded.",
 			next: append([]string{"Let the firewall pass this port (TCP) from this computer to the server."}, append(findPort(f), "{again}")...), class: ClassCheck,
 		}, true
+	case failed.Kind == transport.KindTLS:
+		return row{
+			what: host + " speaks no TLS that c2conn takes.", short: "no secure connection to the server",
+			why:  "The port is one of plain http, or the server knows no TLS 1.2, as an old Windows that nobody has changed.",
+			next: []string{"If it is http, give the address with http://. {edit}", "If it is https, switch on TLS 1.2 on the server.", "{again}"},
+			link: "https://learn.microsoft.com/sharepoint/security-for-sharepoint-server/enable-tls-1-1-and-tls-1-2-support-in-sharepoint-server-2019", class: ClassCheck,
+		}, true
 	case e.Part != FarmCentral && failed.Kind == transport.KindRefused:
 		return row{
 			what: "Nothing listens at " + host + ".", short: "the server refuses the connection",

@@ -101,6 +101,7 @@ func farmErrors() []known {
 		{name: "wrong port", err: central(&transport.Error{Kind: transport.KindRefused, Host: "sharepoint.corp.test:34567", Err: errors.New("refused")}), class: ClassCheck},
 		{name: "silent port", err: central(&transport.Error{Kind: transport.KindTimeout, Host: "sharepoint.corp.test:34567", Err: errors.New("timeout")}), class: ClassCheck},
 		{name: "nothing listens", err: atSite(&transport.Error{Kind: transport.KindRefused, Host: "sharepoint.corp.test:443", Err: errors.New("refused")}), class: ClassCheck},
+		{name: "no TLS", err: atSite(&transport.Error{Kind: transport.KindTLS, Host: "sharepoint.corp.test:80", Err: errors.New("first record does not look like a TLS handshake")}), class: ClassCheck},
 		{name: "busy", err: atSite(farmAnswer("site", sharepointserver.Busy, 503)), class: ClassCheck},
 		{name: "unreadable", err: atSite(farmAnswer("site", sharepointserver.Unreadable, 200)), class: ClassCheck},
 		{name: "a fault", err: atSite(farmAnswer("site", sharepointserver.Fault, 500, func(e *sharepointserver.Error) {

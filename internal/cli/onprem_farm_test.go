@@ -194,3 +194,20 @@ func TestNewFarm(t *testing.T) {
 		t.Errorf("%d failed sign-ins", got)
 	}
 }
+
+// TestTrustedFarm: the certificates of both addresses are pinned, and another one is refused.
+func TestTrustedFarm(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Faults: []string{"sp-self-signed", "ca-self-signed"}})
+	args := []string{"new", "sharepoint", "--on-premises", "--sharepoint-url", "https://sharepoint.corp.test", "--central-admin-port", "34567",
+		"--admin-upn", onprem.FarmAdmin, "--password-file", n.file("farm.pass", onprem.FarmAdminPassword), "--name", "farm"}
+	_, stderr := n.must(2, args...)
+	contains(t, stderr, "--certificate-sha256", "--trust-certificate", "self-signed")
+	if got := len(n.world.Requests("")); got != 0 {
+		t.Errorf("%d requests before the certificate was trusted", got)
+	}
+	stdout, _ := n.must(0, append(args, "--trust-certificate", "--output", "json")...)
+	contains(t, stdout, `"sharepoint.corp.test:443": "`+n.world.SharePointFingerprint()+`"`, `"sharepoint.corp.test:34567": "`, `"verified": true`)
+	n.must(0, "verify", "farm")
+	n.must(0, "doctor")
+}

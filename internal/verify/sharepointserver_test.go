@@ -327,6 +327,21 @@ func TestFarmProgressAndCancel(t *testing.T) {
 	}
 }
 
+// A port that swallows everything is told as that, and with the time that a check has.
+func TestSilentCentralAdministration(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t, onprem.Options{Faults: []string{"ca-silent"}})
+	f.limit = 3 * time.Second
+	r := f.verify(t)
+	status, text := said(t, r, "central-administration")
+	if status != task.Fail || !strings.HasPrefix(text, "no answer within 3 s") || !strings.Contains(text, "firewall") || !strings.Contains(text, "Get-SPWebApplication -IncludeCentralAdministration") {
+		t.Errorf("%s: %s", status, text)
+	}
+	if r.Class != advice.ClassCheck {
+		t.Errorf("class %d", r.Class)
+	}
+}
+
 // The checks are named before anything is asked, and without a server nothing is.
 func TestFarmTitles(t *testing.T) {
 	t.Parallel()
