@@ -20,6 +20,8 @@ func TestUsageOfOnPrem(t *testing.T) {
 		{[]string{"onprem", "--fault", "nonsense", "--", "true"}, 2, `unknown fault "nonsense"`},
 		{[]string{"onprem", "--version", "2003", "--", "true"}, 2, "2003"},
 		{[]string{"onprem", "--mailboxes", "1", "--", "true"}, 2, "--mailboxes"},
+		{[]string{"onprem", "--sharepoint-version", "2010", "--", "true"}, 2, "2010"},
+		{[]string{"onprem", "--site-collections", "0", "--", "true"}, 2, "--site-collections"},
 		{[]string{"onprem", "--log", filepath.Join(t.TempDir(), "no", "such", "folder"), "--", "true"}, 1, "open the log"},
 		{[]string{"onprem", "--", "no-such-command-anywhere"}, 127, "no-such-command-anywhere"},
 		{[]string{"onprem", "--help"}, 0, "C2CONN_CONNECT_TO"},
@@ -70,5 +72,28 @@ func TestOnPremEnvironment(t *testing.T) {
 	var counters onprem.Counters
 	if err := json.Unmarshal(data, &counters); err != nil || len(counters.Impersonation) != 1 || counters.Impersonation[0].Assignee != "exadmin" {
 		t.Errorf("%s: %v", data, err)
+	}
+}
+
+func TestOnPremSharePoint(t *testing.T) {
+	t.Parallel()
+	needShell(t)
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{nil, []string{"SIM_SHAREPOINT_URL=https://sharepoint.corp.test\n", "SIM_CENTRAL_ADMIN_URL=http://sharepoint.corp.test:34567\n", "SIM_CENTRAL_ADMIN_PORT=34567\n", "SIM_SHAREPOINT_UPN=" + onprem.FarmAdmin + "\n", "SIM_READER_UPN=" + onprem.Reader + "\n",
+			"sharepoint.corp.test:443:127.0.0.1:", "sharepoint.corp.test:80:127.0.0.1:1,", "sharepoint.corp.test:34567:127.0.0.1:", onprem.FarmAdminPassword + onprem.ReaderPassword}},
+		{[]string{"--fault", "sp-http", "--fault", "ca-https", "--sharepoint-version", "2016", "--site-collections", "50"}, []string{"SIM_SHAREPOINT_URL=http://sharepoint.corp.test\n", "SIM_CENTRAL_ADMIN_URL=https://sharepoint.corp.test:34567\n", "sharepoint.corp.test:443:127.0.0.1:1,"}},
+	} {
+		code, out, errs := start(t, nil, append(append([]string{"onprem"}, c.args...), "--", "sh", "-c", `env | grep -E '^(SIM_|C2CONN_)'; cat "$SIM_SHAREPOINT_PASSWORD_FILE" "$SIM_READER_PASSWORD_FILE"; test -s "$SIM_SHAREPOINT_CERT_FILE"`)...)
+		if code != 0 || errs != "" {
+			t.Fatalf("code %d: %s", code, errs)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(out, want) {
+				t.Errorf("%v: no %q in %s", c.args, want, out)
+			}
+		}
 	}
 }

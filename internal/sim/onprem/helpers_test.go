@@ -3,6 +3,7 @@ package onprem_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/xml"
@@ -99,12 +100,12 @@ func (c *wire) close() {
 // RoundTrip implements http.RoundTripper.
 func (c *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if c.conn == nil {
-		port := map[string]string{"https": "443", "http": "80"}[r.URL.Scheme]
+		port := cmp.Or(r.URL.Port(), map[string]string{"https": "443", "http": "80"}[r.URL.Scheme])
 		conn, err := c.w.Dial(r.Context(), "tcp", net.JoinHostPort(r.URL.Hostname(), port))
 		if err != nil {
 			return nil, err
 		}
-		if c.conn = conn; port == "443" {
+		if c.conn = conn; r.URL.Scheme == "https" {
 			transport, _ := c.w.Client().Transport.(*http.Transport)
 			config := transport.TLSClientConfig.Clone()
 			config.ServerName = r.URL.Hostname()

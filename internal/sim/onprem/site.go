@@ -77,9 +77,30 @@ type doors struct {
 func (d *doors) Accept() (net.Conn, error) {
 	c, err := d.Listener.Accept()
 	if err == nil && d.site.secure() {
-		c = tls.Server(c, d.config)
+		c = tls.Server(&tlsOnly{Conn: c}, d.config)
 	}
 	return c, err
+}
+
+// tlsOnly hangs up on who does not begin with a TLS handshake, as http.sys does: without
+// a word.
+type tlsOnly struct {
+	net.Conn
+	begun bool
+}
+
+const handshake = 22 // content type of a TLS record
+
+// Read reads from the connection; it is called by one goroutine at a time.
+func (c *tlsOnly) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.begun {
+		if c.begun = true; b[0] != handshake {
+			_ = c.Conn.Close()
+			return 0, io.EOF
+		}
+	}
+	return n, err
 }
 
 type connKey struct{}

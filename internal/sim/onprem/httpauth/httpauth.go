@@ -46,7 +46,9 @@ type Options struct {
 	// plain http: there is no channel to be bound to.
 	Certificate []byte
 
-	Refusal Page // what a 401 says; the zero value is IIS's own
+	// Refusal is what a 401 says to who has not begun to sign in, where the application
+	// sends it; the zero value is IIS's own page, which everybody else gets.
+	Refusal Page
 
 	Realm string           // of Basic; "" means the domain's DNS name
 	Host  string           // NetBIOS name of the server in NTLM; "" means "EXCH01"

@@ -210,7 +210,7 @@ func (a *authenticator) refuse(w http.ResponseWriter, r *http.Request, reply str
 		}
 	}
 	page := a.o.Refusal
-	if page == (Page{}) {
+	if page == (Page{}) || r.Header.Get("Authorization") != "" {
 		page = Page{"text/html", refusedPage}
 	}
 	w.Header().Set("Content-Type", page.ContentType)

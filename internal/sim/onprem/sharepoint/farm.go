@@ -135,13 +135,13 @@ func newAnswer(name string, status int, contentType, body string) *Answer {
 func (a *Answer) because(code string) *Answer { a.Error = code; return a }
 
 // Greet writes the headers that all answers of a server with SharePoint have, also
-// those that ask for a sign-in.
+// those that ask for a sign-in: MicrosoftSharePointTeamServices is configured in IIS.
 //
 // Source: [MS-WSSHP] for X-SharePointHealthScore, and answers of real servers.
 func (f *Farm) Greet(h http.Header, id string) {
 	h["SPRequestGuid"] = []string{id} // as SharePoint writes it
 	h["request-id"] = []string{id}
-	h.Set("X-Sharepointhealthscore", "0")
+	h["X-SharePointHealthScore"] = []string{"0"}
 	h["SPRequestDuration"] = []string{"7"}
 	h["SPIisLatency"] = []string{"0"}
 	h.Set("X-Frame-Options", "SAMEORIGIN")
@@ -184,20 +184,12 @@ var markers = []string{"/_api", "/_vti_bin", "/_layouts", "/_forms", "/_login", 
 // split parts the path of a site from that of the service in it.
 func (r *Request) split() {
 	path := r.URL.Path
-	lower := strings.ToLower(path)
 	at := len(path)
-	for _, m := range markers {
-		for from := 0; ; {
-			i := strings.Index(lower[from:], m)
-			if i < 0 {
-				break
+	for i := 0; i < len(path) && at == len(path); i++ {
+		for _, m := range markers {
+			if end := i + len(m); end <= len(path) && strings.EqualFold(path[i:end], m) && (end == len(path) || path[end] == '/') {
+				at = i
 			}
-			i += from
-			if end := i + len(m); end == len(path) || path[end] == '/' {
-				at = min(at, i)
-				break
-			}
-			from = i + 1
 		}
 	}
 	r.base, r.rest = strings.TrimRight(path[:at], "/"), path[at:]
@@ -215,6 +207,6 @@ func notFound(r *Request, name string) *Answer {
 // asks for other credentials.
 func denied401(r *Request, name string) *Answer {
 	a := newAnswer(r.label(name), http.StatusUnauthorized, "text/plain; charset=utf-8", "401 UNAUTHORIZED").because("access denied")
-	a.Header["WWW-Authenticate"] = r.Offers
+	a.Header["Www-Authenticate"] = r.Offers // in place of what the sign-in has written
 	return a
 }

@@ -47,7 +47,7 @@ func Faults() []Fault {
 		{"sp-search-empty", "", "the search has crawled nothing"},
 		{"sp-search-stuck", "", "the search answers its first page for ever"},
 		{"sp-verbose-only", "", "SharePoint 2013 before SP1: JSON as odata=verbose alone"},
-		{"sp-busy", "[TIMES]", "throttled: 503 and 429 with Retry-After, twice"},
+		{"sp-busy", "[TIMES]", "throttled twice: 503 (Subscription Edition: 429) with Retry-After"},
 		{"sp-500", "", "every answer is an error 500 of ASP.NET"},
 		{"sp-garbage", "", "answers that are neither JSON nor XML"},
 		{"sp-huge", "", "answers of 64 MB"},

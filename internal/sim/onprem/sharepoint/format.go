@@ -226,7 +226,7 @@ func (as format) result(api, name string, o object) string {
 }
 
 // single writes one property of an entity.
-func (as format) single(api, path string, p property) string {
+func (as format) single(api string, p property) string {
 	var b strings.Builder
 	switch as {
 	case verbose:

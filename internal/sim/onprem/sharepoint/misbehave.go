@@ -22,12 +22,12 @@ func (f *Farm) broken(r *Request) *Answer {
 	switch {
 	case busy:
 		status, text := http.StatusServiceUnavailable, "The server is busy now. Try again later."
-		if f.version.Name == "SE" { // as in SharePoint Online
+		if f.version.Name == "SE" { // as SharePoint Online does; unsure
 			status, text = http.StatusTooManyRequests, "429 TOO MANY REQUESTS"
 		}
 		a := newAnswer(r.label("throttled"), status, "text/plain; charset=utf-8", text).because("throttled")
 		a.Header.Set("Retry-After", "1")
-		a.Header.Set("X-Sharepointhealthscore", "10")
+		a.Header["X-SharePointHealthScore"] = []string{"10"}
 		return a
 	case f.has("sp-401"):
 		return denied401(r, "denied")

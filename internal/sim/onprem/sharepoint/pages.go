@@ -75,7 +75,7 @@ func (f *Farm) Open(r *Request) *Answer {
 	a := newAnswer(r.label("login required"), http.StatusForbidden, "text/plain; charset=utf-8", "403 FORBIDDEN").because("forms")
 	a.Header["X-Forms_Based_Auth_Required"] = []string{login}
 	a.Header["X-Forms_Based_Auth_Return_Url"] = []string{r.scheme() + "://" + r.Host + "/_layouts/15/error.aspx"}
-	a.Header["X-MSDAVEXT_Error"] = []string{"917656; Access denied. Before opening files in this location, you must first browse to the web site and select the option to login automatically."}
+	a.Header["X-MSDAVEXT_Error"] = []string{"917656; Access%20denied%2e%20%20Before%20opening%20files%20in%20this%20location%2c%20you%20must%20first%20browse%20to%20the%20web%20site%20and%20select%20the%20option%20to%20login%20automatically%2e"}
 	return a
 }
 

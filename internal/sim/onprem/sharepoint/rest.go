@@ -43,13 +43,13 @@ func (f *Farm) rest(app *application, r *Request) *Answer {
 	case resource == "contextinfo" && more == "":
 		return f.contextInfo(r, s, as, api)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		return r.failure(name, as, http.StatusForbidden, "-2130575252, Microsoft.SharePoint.SPException", "The security validation for this page is invalid and might be corrupted. Please use your web browser's Back button to try your operation again.")
+		return r.failure(name, as, http.StatusForbidden, "-2130575251, Microsoft.SharePoint.SPException", "The security validation for this page is invalid and might be corrupted. Please use your web browser's Back button to try your operation again.")
 	case search:
 		return f.search(app, r, as, api)
 	case resource == "web":
-		return f.resource(r, as, api, name, f.web(r, app, s), more, f.user(r, s))
+		return f.resource(r, as, api, name, more, f.web(r, app, s), "currentuser", f.user(r))
 	case resource == "site":
-		return f.resource(r, as, api, name, f.siteCollection(r, app, s), more, f.web(r, app, s))
+		return f.resource(r, as, api, name, more, f.siteCollection(r, s), "rootweb", f.web(r, app, s))
 	}
 	return r.noResource(name, as, resource)
 }
@@ -58,15 +58,16 @@ func (r *Request) noResource(name string, as format, resource string) *Answer {
 	return r.failure(name, as, http.StatusNotFound, "-1, Microsoft.SharePoint.Client.ResourceNotFoundException", "Cannot find resource for the request "+resource+".")
 }
 
-// resource answers with an entity, with one that it leads to, or with a property.
-func (f *Farm) resource(r *Request, as format, api, name string, e entity, more string, next entity) *Answer {
-	if first, rest, _ := strings.Cut(more, "/"); first != "" && strings.EqualFold(first, lastOf(next.path)) || first != "" && next.path == "Web" && strings.EqualFold(first, "rootweb") {
+// resource answers with an entity, with the one that an association of it leads to, or
+// with a property.
+func (f *Farm) resource(r *Request, as format, api, name, more string, e entity, association string, next entity) *Answer {
+	if first, rest, _ := strings.Cut(more, "/"); strings.EqualFold(first, association) {
 		e, more = next, rest
 	}
 	if more != "" {
 		for _, p := range e.properties {
 			if strings.EqualFold(p.name, more) {
-				return newAnswer(r.label(name), http.StatusOK, as.contentType(false), as.single(api, e.path, p))
+				return newAnswer(r.label(name), http.StatusOK, as.contentType(false), as.single(api, p))
 			}
 		}
 		return r.noResource(name, as, more)
@@ -92,8 +93,6 @@ func (f *Farm) resource(r *Request, as format, api, name string, e entity, more 
 	return newAnswer(r.label(name), http.StatusOK, as.contentType(true), as.entity(api, e, whole))
 }
 
-func lastOf(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
-
 func guid(s string) typed { return typed{"Edm.Guid", s} }
 
 func when(t time.Time) typed { return typed{"Edm.DateTime", t.UTC().Format("2006-01-02T15:04:05Z")} }
@@ -113,7 +112,7 @@ func (f *Farm) web(r *Request, app *application, s *site) entity {
 	}}
 }
 
-func (f *Farm) siteCollection(r *Request, _ *application, s *site) entity {
+func (f *Farm) siteCollection(r *Request, s *site) entity {
 	return entity{edm: "SP.Site", path: "Site", set: "SP.ApiData.Sites/@Element", links: []string{"EventReceivers", "Features", "Owner", "RecycleBin", "RootWeb", "UserCustomActions"}, properties: []property{
 		{"AllowCreateDeclarativeWorkflow", true}, {"AllowDesigner", true}, {"AllowMasterPageEditing", false}, {"AllowRevertFromTemplate", false}, {"AllowSaveDeclarativeWorkflowAsTemplate", true},
 		{"AllowSavePublishDeclarativeWorkflow", true}, {"AllowSelfServiceUpgrade", true}, {"AllowSelfServiceUpgradeEvaluation", true}, {"AuditLogTrimmingRetention", 90}, {"CompatibilityLevel", 15},
@@ -123,7 +122,7 @@ func (f *Farm) siteCollection(r *Request, _ *application, s *site) entity {
 	}}
 }
 
-func (f *Farm) user(r *Request, _ *site) entity {
+func (f *Farm) user(r *Request) entity {
 	p := r.person
 	id := p.userID()
 	var who any

@@ -14,12 +14,12 @@ const accessDenied = "Access is denied. (Exception from HRESULT: 0x80070005 (E_A
 // read from Full Read on that a policy of the web application grants.
 //
 // Unsure: the text and number by which it tells that a right is missing, and whether it
-// answers at the root of a web application that has no site collection there (see the
-// faults sp-no-root and sp-no-root-services).
+// answers at the root of a web application that has no site collection there: the
+// search's crawler is told to need one, which speaks for sp-no-root-services.
 func (f *Farm) siteData(app *application, r *Request) *Answer {
 	const name = "sitedata"
 	s := f.find(app, r, r.base)
-	wholly := r.base == "" && f.has("sp-no-root") && !f.has("sp-no-root-services") && !f.has("sp-no-sites")
+	wholly := app == &f.content && r.base == "" && (f.has("sp-no-root") || f.has("sp-no-sites")) && !f.has("sp-no-root-services")
 	switch {
 	case f.has("sp-no-sitedata") && app == &f.content, s == nil && !wholly:
 		return notFound(r, name)
@@ -71,6 +71,8 @@ func (f *Farm) siteAt(app *application, r *Request, address string) *site {
 	return f.within(app, r, rest)
 }
 
+// getContent tells of one object. The types that are not simulated are refused as where
+// the ids that they need are missing.
 func (f *Farm) getContent(app *application, r *Request, s *site, c *call) *Answer {
 	kind := c.parameters["objectType"]
 	name := strings.TrimSpace("sitedata " + kind)

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -50,10 +51,11 @@ var usual = []struct{ path, title string }{
 
 // populate makes the site collections: the usual ones, then as many more as are wanted.
 func (f *Farm) populate(n int) error {
+	var broken error
 	guid := func() string {
 		var b [16]byte
 		if _, err := io.ReadFull(f.o.Rand, b[:]); err != nil {
-			panic(err) // a source of ids never fails
+			broken = err
 		}
 		b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 		h := hex.EncodeToString(b[:])
@@ -89,7 +91,7 @@ func (f *Farm) populate(n int) error {
 	}
 	f.central = application{id: guid(), byPath: map[string]*site{}, databases: []database{{guid()}}}
 	f.central.add(&site{path: "/", title: "Central Administration", id: guid(), web: guid(), template: "CENTRALADMIN"})
-	return nil
+	return broken
 }
 
 func (a *application) add(s *site) {
@@ -134,7 +136,7 @@ func (f *Farm) SiteCollections() int { return len(f.listed(&f.content)) }
 // find is the site collection whose top-level site is at a path; nil when there is none.
 func (f *Farm) find(a *application, r *Request, path string) *site {
 	if a == &f.content {
-		if f.has("sp-no-sites") {
+		if f.has("sp-no-sites") || r.Host == f.o.Foreign && !f.has("sp-foreign") {
 			return nil
 		}
 		for _, fault := range []string{"sp-host-named", "sp-foreign", "sp-hostile"} {
@@ -150,12 +152,8 @@ func (f *Farm) find(a *application, r *Request, path string) *site {
 		if f.rootless() && path == "" {
 			return nil
 		}
-		if f.has("sp-host-named") {
-			for _, s := range f.extra["sp-host-named"] {
-				if s.host == r.Host { // path-based site collections are not seen under this name
-					return nil
-				}
-			}
+		if r.Host == f.o.Foreign || f.has("sp-host-named") && slices.Contains(f.o.HostNamed, r.Host) {
+			return nil // path-based site collections are not seen under this name
 		}
 	}
 	return a.byPath[strings.ToLower(rooted(path))]
