@@ -154,6 +154,13 @@ func (e *FarmError) portRow(failed *transport.Error, f Facts) (row, bool) {
 			why:  "A firewall drops what is sent to this port, the port is a wrong one, or the server is overloaded.",
 			next: append([]string{"Let the firewall pass this port (TCP) from this computer to the server."}, append(findPort(f), "{again}")...), class: ClassCheck,
 		}, true
+	case failed.Kind == transport.KindTLS:
+		return row{
+			what: host + " speaks no TLS that c2conn takes.", short: "no secure connection to the server",
+			why:  "The port is one of plain http, or the server knows no TLS 1.2, as an old Windows that nobody has changed.",
+			next: []string{"If it is http, give the address with http://. {edit}", "If it is https, switch on TLS 1.2 on the server.", "{again}"},
+			link: "https://learn.microsoft.com/sharepoint/security-for-sharepoint-server/enable-tls-1-1-and-tls-1-2-support-in-sharepoint-server-2019", class: ClassCheck,
+		}, true
 	case e.Part != FarmCentral && failed.Kind == transport.KindRefused:
 		return row{
 			what: "Nothing listens at " + host + ".", short: "the server refuses the connection",
@@ -274,32 +281,22 @@ func (e *FarmError) movedRow(a *sharepointserver.Error, at, flag string, f Facts
 		what: at + " leads to " + to + ". c2conn did not follow.", short: "leads to another address",
 		why: "The farm calls the web application by another address (alternate access mapping), or something in front of it sends programs elsewhere. Credentials go to the host that you named only.",
 		next: append([]string{"See by which addresses the farm knows the web application, in the SharePoint Management Shell:", "PS> Get-SPAlternateURL | Format-Table IncomingUrl,Zone,PublicUrl"},
-			append(f.give("If the new address is your farm's own, give it", flag, e.movedTo(a.To)), "{again}")...),
+			append(f.give("If the new address is your farm's own, give it", flag, or(strings.TrimSuffix(a.To, "/"), "URL")), "{again}")...),
 		link: farmMappingLink, class: ClassCheck,
 	}
 	if from, err := url.Parse(at); err == nil {
 		if there, err := url.Parse(a.To); err == nil && from.Scheme == "http" && there.Scheme == "https" && strings.EqualFold(from.Hostname(), there.Hostname()) {
 			r.short, r.why = "leads to https", "The server wants https, which is better, too."
-			r.next = append(f.give("Give the address with https", flag, e.movedTo(a.To)), "{again}")
+			r.next = append(f.give("Give the address with https", flag, or(strings.TrimSuffix(a.To, "/"), "URL")), "{again}")
 		}
 	}
 	return r
 }
 
-// movedTo is where the address that was asked is now: the redirect is that of a page below
-// it.
-func (e *FarmError) movedTo(to string) string {
-	path := ""
-	if u, err := url.Parse(e.URL); err == nil {
-		path = strings.TrimSuffix(u.EscapedPath(), "/")
-	}
-	return originOr(to, "URL") + path
-}
-
 func noCollectionsRow(e *NoCollectionsError) row {
 	r := row{
 		what: "The web application lists no site collection.", short: "no site collection is listed",
-		why:  "It has none.",
+		why:  "It has none, or none that {account} is told of.",
 		next: []string{"See whether there is one, in the SharePoint Management Shell on the farm:", "PS> Get-SPSite -WebApplication " + Literal(originOr(e.URL, "URL")) + " -Limit 20 | Format-Table Url", "{again}"}, class: ClassCheck,
 	}
 	if e.Way == sharepointserver.Search {

@@ -20,11 +20,12 @@ func (i *applyItem) compare(ctx context.Context) (fixed []string) {
 	differs(&fixed, "kind", w.Kind != c.Kind)
 	differs(&fixed, "location", (w.Location == connections.OnPremises) != (c.Location == connections.OnPremises))
 	if w.Location == connections.OnPremises || len(fixed) > 0 {
-		differs(&i.changes, "server", !i.session.SameServer(c))
+		server := c
+		server.Endpoints.SharePoint, server.Endpoints.Admin = w.Endpoints.SharePoint, w.Endpoints.Admin // told by their own names
+		differs(&i.changes, "server", !i.session.SameServer(server))
 		differs(&i.changes, "powershell-url", w.Endpoints.PowerShell != c.Endpoints.PowerShell)
 		differs(&i.changes, "sharepoint-url", !strings.EqualFold(w.Endpoints.SharePoint, c.Endpoints.SharePoint))
 		differs(&i.changes, "central-admin-url", otherCentral(w.Endpoints.Admin, c.Endpoints.Admin))
-		differs(&i.changes, "plain-ntlm", w.Credential.PlainNTLM != c.Credential.PlainNTLM)
 		differs(&i.changes, "ad-domain", !strings.EqualFold(w.Endpoints.Domain, c.Endpoints.Domain))
 		differs(&i.changes, "admin-upn", !strings.EqualFold(w.Account, c.Account))
 		differs(&i.changes, "credential", !i.session.SameCredential(ctx, c))

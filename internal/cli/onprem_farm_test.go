@@ -151,3 +151,63 @@ func TestExecFarm(t *testing.T) {
 		`printf %s "$C2CONN_CONNECTION_PASSWORD" | cmp - `+want+` && echo "$C2CONN_CONNECTION_ACCOUNT $C2CONN_CONNECTION_SHAREPOINT_URL $C2CONN_CONNECTION_CENTRAL_ADMIN_URL"`)
 	contains(t, stdout, onprem.FarmAdmin+" https://sharepoint.corp.test "+centralHTTP)
 }
+
+// TestApplyFarm: a file may describe connections to a farm, and is carried out once, also
+// where Central Administration answers by another scheme than the one that follows from it.
+func TestApplyFarm(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.env["SSL_CERT_FILE"] = n.file("ca.pem", string(n.world.Authority()))
+	entry := func(more string) string {
+		file := n.file("fleet.yaml", fmt.Sprintf("fleet: farms\nconnections:\n  - {name: farm, kind: sharepoint, on-premises: true, sharepoint-url: \"https://sharepoint.corp.test\", central-admin-port: 34567, admin-upn: %s, password-ref: \"file:pass\"%s}\n", onprem.FarmAdmin, more))
+		if err := os.WriteFile(filepath.Join(filepath.Dir(file), "pass"), []byte(onprem.FarmAdminPassword), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	allowed := entry(", allow-plain-ntlm: true")
+	stdout, _ := n.must(0, "apply", "-f", allowed, "--yes", "--output", "json")
+	contains(t, stdout, `"create": 1`, "12 by SiteData")
+	stdout, _ = n.must(0, "show", "farm")
+	contains(t, stdout, "Central Administration "+centralHTTP)
+	stdout, _ = n.must(0, "apply", "-f", allowed, "--yes")
+	contains(t, stdout, "nothing to do")
+	stdout, _ = n.must(0, "apply", "-f", entry(""), "--dry-run")
+	contains(t, stdout, "1 to change", "credential")
+	stdout, _ = n.must(0, "apply", "-f", entry(", allow-plain-ntlm: true, central-admin-url: \"http://other.corp.test:34567\""), "--dry-run")
+	contains(t, stdout, "1 to change", "central-admin-url")
+}
+
+// TestNewFarm: one command makes a verified connection, and its command line makes another.
+func TestNewFarm(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.env["SSL_CERT_FILE"] = n.file("ca.pem", string(n.world.Authority()))
+	args := []string{"new", "sharepoint", "--on-premises", "--sharepoint-url", "https://sharepoint.corp.test", "--central-admin-port", "34567",
+		"--admin-upn", onprem.FarmAdmin, "--password-file", n.file("farm.pass", onprem.FarmAdminPassword), "--name", "farm"}
+	_, stderr := n.must(3, args...)
+	contains(t, stderr, "NTLM over http is not allowed", "--allow-plain-ntlm", "Nothing was saved")
+	stdout, _ := n.must(0, append(args, "--allow-plain-ntlm", "--output", "json")...)
+	contains(t, stdout, `"plain_ntlm": true`, `"server": "sharepoint.corp.test"`, `"admin": "`+centralHTTP+`"`, `"verified": true`, "--allow-plain-ntlm")
+	n.must(0, "verify", "farm")
+	if got := n.world.FailedSignIns(); got != 0 {
+		t.Errorf("%d failed sign-ins", got)
+	}
+}
+
+// TestTrustedFarm: the certificates of both addresses are pinned, and another one is refused.
+func TestTrustedFarm(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Faults: []string{"sp-self-signed", "ca-self-signed"}})
+	args := []string{"new", "sharepoint", "--on-premises", "--sharepoint-url", "https://sharepoint.corp.test", "--central-admin-port", "34567",
+		"--admin-upn", onprem.FarmAdmin, "--password-file", n.file("farm.pass", onprem.FarmAdminPassword), "--name", "farm"}
+	_, stderr := n.must(2, args...)
+	contains(t, stderr, "--certificate-sha256", "--trust-certificate", "self-signed")
+	if got := len(n.world.Requests("")); got != 0 {
+		t.Errorf("%d requests before the certificate was trusted", got)
+	}
+	stdout, _ := n.must(0, append(args, "--trust-certificate", "--output", "json")...)
+	contains(t, stdout, `"sharepoint.corp.test:443": "`+n.world.SharePointFingerprint()+`"`, `"sharepoint.corp.test:34567": "`, `"verified": true`)
+	n.must(0, "verify", "farm")
+	n.must(0, "doctor")
+}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/patience"
 	"github.com/c2conn/c2conn/internal/progress"
@@ -63,8 +62,12 @@ func (s *subject) newFarm() *farm {
 			case isSignInError(err):
 				refusal = err
 			case account.HasPassword() && !account.Proven():
-				site, err := s.openSite(ctx, s.target.Connection.Endpoints.SharePoint)
-				f.first = &opening{site, err}
+				limited, cancel := patience.WithLimit(ctx, s.o.Limit/3) // the check has to do something besides
+				defer cancel()
+				site, err := s.openSite(limited, s.target.Connection.Endpoints.SharePoint)
+				if _, answered := errors.AsType[*sharepointserver.Error](err); answered || err == nil {
+					f.first = &opening{site, err}
+				}
 			}
 		})
 		return refusal
@@ -344,9 +347,4 @@ func (s *subject) centralAdministration(ctx context.Context, _ need) task.Result
 	}
 	r.Details = append(r.Details, s.signInDetails(central.URL)...)
 	return r
-}
-
-// isFarm reports whether a connection is to a SharePoint farm on the premises.
-func isFarm(c connections.Connection) bool {
-	return c.Location == connections.OnPremises && c.Kind == connections.SharePoint
 }
