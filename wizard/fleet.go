@@ -99,7 +99,7 @@ func (s *Session) SameServer(saved connections.Connection) bool {
 		}
 	}
 	if s.Flow.Kind == connections.SharePoint {
-		return a.Get(keySharePoint) == e.SharePoint && a.Get(keyCentralURL) == e.Admin
+		return true // its addresses are fields of their own
 	}
 	if discovered := e.Autodiscover != "" || e.EWS == ""; discovered != (a.Get(keyReach) == byAutodiscover) {
 		return false

@@ -140,6 +140,8 @@ func loadServer(c connections.Connection, set func(key, text string)) {
 		case connections.SchemeFile, connections.SchemeEnv, connections.SchemeExec:
 			set(keySignInBy, byReference)
 			set(keyPassRef, string(c.Credential.Secret))
+		default:
+			set(keyAdminSecret, "") // its place in the command is enough
 		}
 	}
 }

@@ -257,11 +257,18 @@ func TestSharePointServerCommand(t *testing.T) {
 	if got := s.Command(); got != want || len(s.Ready()) > 0 {
 		t.Errorf("%s\nwant %s\n%v", got, want, s.Ready())
 	}
-	if err := s.Set(keyCentralURL, "http://ca.contoso.com:34567", FromUser, ""); err != nil {
-		t.Fatal(err)
-	}
-	if got := s.Command(); !strings.Contains(got, "--central-admin-url http://ca.contoso.com:34567") {
-		t.Error(got)
+	// Either the port or the URL says it, never neither.
+	for _, url := range []string{"https://sp.contoso.com:34567", "http://ca.contoso.com:34567"} {
+		if err := s.Set(keyCentralURL, url, FromUser, ""); err != nil {
+			t.Fatal(err)
+		}
+		again := newFarm(t)
+		again.Load(s.asked(s.answersInForce()))
+		for _, got := range []string{s.Command(), again.Command()} {
+			if strings.Contains(got, "--central-admin-port 34567") == strings.Contains(got, "--central-admin-url "+url) || strings.Count(got, "--central-admin-") != 1 {
+				t.Error(got)
+			}
+		}
 	}
 	// Two servers, two certificates: the command trusts both.
 	one, two := strings.Repeat("A1", 32), strings.Repeat("B2", 32)
@@ -312,18 +319,28 @@ func TestEditSharePointServer(t *testing.T) {
 		command string
 	}{
 		{name: "nothing", command: "c2conn verify farm"},
-		{name: "another port", set: [][2]string{{"central-admin-port", "2"}}, changes: []string{keyCentralPort},
+		{name: "another port", set: [][2]string{{"central-admin-port", "2"}}, changes: []string{keyCentralPort, keyCentralURL},
 			want:    func(c *connections.Connection) { c.Endpoints.Admin = "https://sp.contoso.com:2" },
-			command: "c2conn edit farm --set central-admin-port=2"},
-		{name: "another server", set: [][2]string{{"sharepoint_url", "http://new.contoso.com/sites/hr"}}, changes: []string{keySharePoint},
+			command: "c2conn edit farm --set central-admin-port=2 --set central-admin-url=https://sp.contoso.com:2"},
+		{name: "another server", set: [][2]string{{"sharepoint_url", "http://new.contoso.com/sites/hr"}}, changes: []string{keySharePoint, keyCentralURL},
 			want: func(c *connections.Connection) {
-				c.Endpoints.Server, c.Endpoints.SharePoint, c.Endpoints.Admin = "new.contoso.com", "http://new.contoso.com/sites/hr", "http://new.contoso.com:34567"
+				c.Endpoints.Server, c.Endpoints.SharePoint, c.Endpoints.Admin = "new.contoso.com", "http://new.contoso.com/sites/hr", "https://new.contoso.com:34567"
 			}},
 		{name: "an address of its own stays", was: func(c *connections.Connection) { c.Endpoints.Admin = "http://ca.contoso.com:34567" },
 			set: [][2]string{{"sharepoint-url", "https://new.contoso.com"}}, changes: []string{keySharePoint},
 			want: func(c *connections.Connection) {
 				c.Endpoints.Server, c.Endpoints.SharePoint = "new.contoso.com", "https://new.contoso.com"
 			}},
+		{name: "another port of an address of its own", was: func(c *connections.Connection) { c.Endpoints.Admin = "http://ca.contoso.com:34567" },
+			set: [][2]string{{"central-admin-port", "2"}}, changes: []string{keyCentralPort, keyCentralURL}, want: func(c *connections.Connection) { c.Endpoints.Admin = "http://ca.contoso.com:2" }},
+		{name: "the scheme that was found stays", was: func(c *connections.Connection) { c.Endpoints.Admin = "http://sp.contoso.com:34567/" },
+			set: [][2]string{{"sharepoint-url", "https://new.contoso.com"}}, changes: []string{keySharePoint, keyCentralURL}, want: func(c *connections.Connection) {
+				c.Endpoints.Server, c.Endpoints.SharePoint, c.Endpoints.Admin = "new.contoso.com", "https://new.contoso.com", "http://new.contoso.com:34567"
+			}},
+		{name: "another address", set: [][2]string{{"central-admin-url", "http://ca.contoso.com:34567"}}, changes: []string{keyCentralURL},
+			want: func(c *connections.Connection) { c.Endpoints.Admin = "http://ca.contoso.com:34567" }},
+		{name: "another address with another port", set: [][2]string{{"central-admin-url", "http://ca.contoso.com:2"}}, changes: []string{keyCentralPort, keyCentralURL},
+			want: func(c *connections.Connection) { c.Endpoints.Admin = "http://ca.contoso.com:2" }},
 		{name: "NTLM", set: [][2]string{{"plain-ntlm", "yes"}}, changes: []string{keyPlainNTLM}, command: "c2conn edit farm --set plain-ntlm=yes"},
 		{name: "no NTLM", was: func(c *connections.Connection) { c.Credential.PlainNTLM = true }, set: [][2]string{{"plain-ntlm", "no"}}, changes: []string{keyPlainNTLM}},
 	} {
@@ -437,6 +454,7 @@ func TestSameSharePointServer(t *testing.T) {
 		}
 	}
 	now := was
+	now.Endpoints.Admin = "http://sp.contoso.com:34567"
 	if now.Verification.State, now.Pins = connections.StateFailed, map[string]string{"a:1": "b"}; !sameProfile(was, now) {
 		t.Error("what a verification found counts as a change")
 	}
@@ -490,9 +508,6 @@ func TestFleetSharePointServer(t *testing.T) {
 		server, password bool
 	}{
 		{all, true, true},
-		{with(all, "sharepoint-url", "https://sp.contoso.com:8443"), false, true},
-		{with(all, "central-admin-port", "2"), false, true},
-		{with(all, "central-admin-url", "http://sp.contoso.com:34567"), false, true},
 		{with(all, "allow-plain-ntlm", "true"), true, false},
 		{with(all, "password-file", "", "kerberos", "true"), true, false},
 		{with(all, "certificate-sha256", strings.Repeat("A1", 32)), false, true},

@@ -198,7 +198,7 @@ func TestTitlesMatchResults(t *testing.T) {
 func TestLaterKinds(t *testing.T) {
 	t.Parallel()
 	for _, c := range []connections.Connection{
-		{Kind: connections.MigrationSource, Location: connections.OnPremises},
+		{Kind: connections.MigrationTarget, Location: connections.OnPremises},
 	} {
 		r := verify.Run(t.Context(), verify.Options{}, verify.Target{Connection: c}, nil)
 		if r.Err == nil || r.Class != advice.ClassUsage || r.State != connections.StateUnverified || r.Checks() != nil || verify.TitlesOf(c) != nil {
