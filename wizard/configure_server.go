@@ -117,10 +117,10 @@ func (s *Session) namedSum() bool {
 	return ok && v.Text != "" && (v.Origin == FromFlag || v.Origin == FromEnv)
 }
 
-// pinGiven makes the sum that was given the one pin of the connection's own hosts: another
-// certificate is refused, also one that was trusted before. Where there are several sums,
-// now or before, nobody knows which host shows which: of its pins those stay that are
-// among them.
+// pinGiven makes the sum that was given the one pin of the connection's own host: another
+// certificate is refused, also one that was trusted before. Of several hosts, or sums,
+// nobody knows which belong together: of the hosts' pins those stay that are among the
+// sums, and what else one of them shows is looked up in the sums.
 func (s *Session) pinGiven(a Answers, c *connections.Connection) {
 	given, was := a.Get(keyCertSum), ""
 	if s.edit != nil {
@@ -132,16 +132,15 @@ func (s *Session) pinGiven(a Answers, c *connections.Connection) {
 	sums, own, pins := strings.Split(given, ","), serverHosts(*c), map[string]string{}
 	for host, pin := range c.Pins {
 		switch {
+		case slices.Contains(own, host) && !slices.Contains(sums, strings.ToUpper(pin)):
+			continue
 		case len(sums) == 1 && strings.EqualFold(pin, was):
-			pins[host] = given
-		case !slices.Contains(own, host) || slices.Contains(sums, strings.ToUpper(pin)):
-			pins[host] = pin
+			pin = given
 		}
+		pins[host] = pin
 	}
-	if len(sums) == 1 && !strings.Contains(was, ",") {
-		for _, host := range own {
-			pins[host] = given
-		}
+	if len(sums) == 1 && len(own) == 1 {
+		pins[own[0]] = given
 	}
 	c.Pins = pins
 }
@@ -175,7 +174,7 @@ func (s *Session) askTrust(e *winauth.UntrustedError) error {
 	s.Answers[foundUntrusted] = Value{Text: yes, Note: text}
 	s.Answers[foundSum] = Value{Text: e.SHA256, Resolved: strings.Join(hostsOf(e), " ")}
 	f, _ := s.field(keyTrust)
-	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text, Given: given}}}}
+	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text, Given: given, Shown: e.SHA256}}}}
 }
 
 // acceptedPins are the certificates that somebody said to trust when they came up, for

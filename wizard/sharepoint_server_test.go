@@ -470,11 +470,11 @@ func TestPinsOfSharePointServer(t *testing.T) {
 		was, want map[string]string
 		given     string
 	}{
-		{"the same for both", map[string]string{sites: a, central: a, dc: b}, map[string]string{sites: n, central: n, dc: b}, n},
+		{"the same for both", map[string]string{sites: a, central: a, dc: b}, map[string]string{dc: b}, n},
 		{"one of two", map[string]string{sites: a, central: b}, map[string]string{sites: a}, a + "," + n},
 		{"one instead of two", map[string]string{sites: a, central: b}, map[string]string{}, n},
-		{"none before", nil, map[string]string{sites: n, central: n}, n},
-		{"several, none before", nil, map[string]string{}, a + "," + n},
+		{"none before", nil, map[string]string{}, n},
+		{"no change", map[string]string{sites: a, central: b}, map[string]string{sites: a, central: b}, a + "," + b},
 	} {
 		world := newFarm(t)
 		s, err := Edit(world.Env, world.farm(t, func(c *connections.Connection) { c.Pins = tt.was }))
@@ -493,6 +493,25 @@ func TestPinsOfSharePointServer(t *testing.T) {
 				t.Errorf("%s: %v", tt.name, c.Pins)
 			}
 		}
+	}
+}
+
+// Where only one address is on https, its certificate is the one that was given.
+func TestPinOfTheOneHost(t *testing.T) {
+	t.Parallel()
+	sum := strings.Repeat("A1", 32)
+	s := newFarm(t)
+	if got := s.given(t, map[string]string{"on-premises": "true", "sharepoint-url": "https://sp.contoso.com", "central-admin-url": "http://sp.contoso.com:34567",
+		"admin-upn": "spadmin@contoso.com", "password-file": "PASS", "name": "farm", "certificate-sha256": sum}, nil); len(got) > 0 {
+		t.Fatal(got)
+	}
+	c := s.asked(s.answersInForce())
+	if s.pinGiven(s.answersInForce(), &c); len(c.Pins) != 1 || c.Pins["sp.contoso.com:443"] != sum {
+		t.Error(c.Pins)
+	}
+	err := s.askTrust(&winauth.UntrustedError{Host: "sp.contoso.com:34567", SHA256: strings.Repeat("B2", 32), Reason: "it is self-signed"})
+	if err == nil || !strings.Contains(err.Error(), "give both: "+sum+","+strings.Repeat("B2", 32)) {
+		t.Error(err)
 	}
 }
 

@@ -129,13 +129,17 @@ func originOr(address, otherwise string) string {
 // findPort are the steps that find the port of Central Administration.
 //
 // Source: learn.microsoft.com/powershell/module/sharepoint-server/get-spwebapplication.
-func findPort(f Facts) []string {
+func (e *FarmError) findPort(f Facts) []string {
 	steps := []string{"See its address in the SharePoint Management Shell on the farm (or in the Start menu of the server: SharePoint Central Administration):",
 		"PS> Get-SPWebApplication -IncludeCentralAdministration | Where-Object IsAdministrationWebApplication | Format-List Url"}
 	if f.Connection == "" {
 		return append(steps, "Give its port: --central-admin-port PORT, or the whole address: --central-admin-url URL")
 	}
-	return append(steps, "Give its port (central-admin-url takes the whole address):", "$ c2conn edit "+shellWord(f.Connection)+" --set central-admin-port=PORT")
+	at := "http://HOST"
+	if u, err := url.Parse(e.URL); err == nil && u.Hostname() != "" {
+		at = u.Scheme + "://" + u.Hostname()
+	}
+	return append(steps, f.give("Give its address, with the port that it has", "central-admin-url", at+":PORT")...)
 }
 
 // portRow is for an address at which nothing listens.
@@ -146,13 +150,13 @@ func (e *FarmError) portRow(failed *transport.Error, f Facts) (row, bool) {
 		return row{
 			what: "Nothing listens at " + host + ": it is not the port of Central Administration.", short: "nothing listens on this port",
 			why:  "The port is chosen when the farm is set up, and it is open on the servers that run Central Administration only.",
-			next: append(findPort(f), "If Central Administration runs on another server of the farm, give its address: central-admin-url.", "{again}"), class: ClassCheck,
+			next: append(e.findPort(f), "If Central Administration runs on another server of the farm, give its address: central-admin-url.", "{again}"), class: ClassCheck,
 		}, true
 	case e.Part == FarmCentral && failed.Kind == transport.KindTimeout:
 		return row{
 			what: "Central Administration at " + host + " does not answer.", short: "no answer in time",
 			why:  "A firewall drops what is sent to this port, the port is a wrong one, or the server is overloaded.",
-			next: append([]string{"Let the firewall pass this port (TCP) from this computer to the server."}, append(findPort(f), "{again}")...), class: ClassCheck,
+			next: append([]string{"Let the firewall pass this port (TCP) from this computer to the server."}, append(e.findPort(f), "{again}")...), class: ClassCheck,
 		}, true
 	case failed.Kind == transport.KindTLS:
 		return row{
@@ -212,7 +216,7 @@ func (e *FarmError) answerRow(a *sharepointserver.Error, f Facts) row {
 			return e.strangerRow(at, f)
 		}
 		if central {
-			return notCentralRow(at, f)
+			return e.notCentralRow(at, f)
 		}
 		if a.Op == string(sharepointserver.SiteData) {
 			r.what, r.short = "There is no SiteData at "+at+".", "it is not there (404)"
@@ -235,7 +239,7 @@ func (e *FarmError) answerRow(a *sharepointserver.Error, f Facts) row {
 	case sharepointserver.NotSharePoint:
 		return e.strangerRow(at, f)
 	case sharepointserver.NotCentral:
-		return notCentralRow(at, f)
+		return e.notCentralRow(at, f)
 	case sharepointserver.Busy:
 		r.what, r.short = fmt.Sprintf("SharePoint cannot answer at the moment (%d).", a.Status), fmt.Sprintf("cannot answer at the moment (%d)", a.Status)
 		r.why = "It is overloaded, restarts, is in maintenance, or its application pool has stopped."
@@ -261,16 +265,16 @@ func (e *FarmError) strangerRow(at string, f Facts) row {
 		class: ClassCheck,
 	}
 	if e.Part == FarmCentral {
-		r.next = append(findPort(f), "{again}")
+		r.next = append(e.findPort(f), "{again}")
 	}
 	return r
 }
 
-func notCentralRow(at string, f Facts) row {
+func (e *FarmError) notCentralRow(at string, f Facts) row {
 	return row{
 		what: "SharePoint answers at " + at + ", but it is not Central Administration.", short: "another web application, not Central Administration",
 		why:  "The port is that of another web application of the farm.",
-		next: append(findPort(f), "{again}"), class: ClassCheck,
+		next: append(e.findPort(f), "{again}"), class: ClassCheck,
 	}
 }
 

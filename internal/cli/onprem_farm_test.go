@@ -89,13 +89,17 @@ func TestVerifyFarmsFail(t *testing.T) {
 		n.withFarms(onprem.FarmAdminPassword, centralHTTP, "", "farm")
 		_, stderr := n.must(3, "verify", "farm")
 		contains(t, stderr, "NTLM over http is not allowed", "c2conn edit farm --set plain-ntlm=yes")
+		n.must(0, "edit", "farm", "--set", "plain-ntlm=yes") // what was advised mends it
+		n.must(0, "verify", "farm")
 	})
 	t.Run("wrong port", func(t *testing.T) {
 		t.Parallel()
 		n := newNetwork(t, onprem.Options{})
 		n.withFarms(onprem.FarmAdminPassword, "http://sharepoint.corp.test:34568", plainNTLM, "farm")
 		_, stderr := n.must(5, "verify", "farm")
-		contains(t, stderr, "nothing listens on this port", "Get-SPWebApplication -IncludeCentralAdministration", "c2conn edit farm --set central-admin-port=PORT")
+		contains(t, stderr, "nothing listens on this port", "Get-SPWebApplication -IncludeCentralAdministration", "c2conn edit farm --set central-admin-url=http://sharepoint.corp.test:PORT")
+		n.must(0, "edit", "farm", "--set", "central-admin-url=http://sharepoint.corp.test:34567")
+		n.must(0, "verify", "farm")
 	})
 	t.Run("no right", func(t *testing.T) {
 		t.Parallel()
