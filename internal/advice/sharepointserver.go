@@ -88,6 +88,9 @@ func fromFarm(err error, f Facts) (judgement, bool) {
 	if errors.As(err, &list) {
 		return part.listJudgement(list, f), true
 	}
+	if central, ok := errors.AsType[*sharepointserver.CentralError](err); ok && central.Plain {
+		return judgement{row: part.plainCentralRow(f)}, true
+	}
 	if row, ok := part.signInRow(f); ok {
 		return judgement{row: row}, true
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -85,6 +86,7 @@ func farmErrors() []known {
 		{name: "the list, name not found", err: atList(&sharepointserver.ListError{
 			SiteData: &transport.Error{Kind: transport.KindDNS, Host: "sharepoint.corp.test", Err: errors.New("no such host")}, Search: &transport.Error{Kind: transport.KindDNS, Host: "sharepoint.corp.test", Err: errors.New("no such host")},
 		}), class: ClassOther},
+		{name: "http instead of https at Central Administration", err: atCentral(&sharepointserver.CentralError{URL: "https://sharepoint.corp.test:34567/", Likely: http.ErrSchemeMismatch, Plain: true}), class: ClassAuth},
 		{name: "Central Administration may not be opened", err: central(farmAnswer("Central Administration", sharepointserver.Denied, 403)), class: ClassCheck},
 		{name: "no site collection", err: atSite(farmAnswer("site", sharepointserver.NotThere, 404)), class: ClassCheck},
 		{name: "not found, and no SharePoint", err: atSite(farmAnswer("site", sharepointserver.NotThere, 404, stranger)), class: ClassCheck},

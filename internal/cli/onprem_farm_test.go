@@ -80,6 +80,28 @@ func TestVerifyFarmKeepsTheScheme(t *testing.T) {
 	contains(t, stdout, "Central Administration "+centralHTTPS)
 }
 
+// TestFarmStaysWithTLS: where https is saved or given, nobody signs in over http, whoever
+// answers there, and the profile stays as it is.
+func TestFarmStaysWithTLS(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.withFarms(onprem.FarmAdminPassword, centralHTTPS, plainNTLM, "farm")
+	_, stderr := n.must(3, "verify", "farm")
+	contains(t, stderr, "it speaks http, not https", "c2conn edit farm --set central-admin-url="+centralHTTP)
+	_, stderr = n.must(3, "new", "sharepoint", "--on-premises", "--sharepoint-url", "https://sharepoint.corp.test", "--central-admin-url", centralHTTPS, "--allow-plain-ntlm",
+		"--admin-upn", onprem.FarmAdmin, "--password-file", n.file("farm.pass", onprem.FarmAdminPassword), "--name", "other")
+	contains(t, stderr, "it speaks http, not https", "--central-admin-url "+centralHTTP)
+	for _, r := range n.world.Requests("") {
+		if strings.HasPrefix(r.URL, "http:") {
+			t.Errorf("asked: %s", r.URL)
+		}
+	}
+	stdout, _ := n.must(0, "show", "farm")
+	contains(t, stdout, "Central Administration "+centralHTTPS)
+	n.must(0, "edit", "farm", "--set", "central-admin-url="+centralHTTP) // what was advised mends it
+	n.must(0, "verify", "farm")
+}
+
 // TestVerifyFarmsFail: what the exit code says, and what to do now.
 func TestVerifyFarmsFail(t *testing.T) {
 	t.Parallel()
@@ -179,6 +201,8 @@ func TestApplyFarm(t *testing.T) {
 	stdout, _ = n.must(0, "apply", "-f", entry(""), "--dry-run")
 	contains(t, stdout, "1 to change", "credential")
 	stdout, _ = n.must(0, "apply", "-f", entry(", allow-plain-ntlm: true, central-admin-url: \"http://other.corp.test:34567\""), "--dry-run")
+	contains(t, stdout, "1 to change", "central-admin-url")
+	stdout, _ = n.must(0, "apply", "-f", entry(", allow-plain-ntlm: true, central-admin-url: \""+centralHTTPS+"\""), "--dry-run")
 	contains(t, stdout, "1 to change", "central-admin-url")
 }
 

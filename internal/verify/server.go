@@ -49,6 +49,10 @@ type Server struct {
 	// Grant lets the check of impersonation assign the missing role to the account.
 	Grant bool
 
+	// PlainCentral lets Central Administration answer over http where the connection
+	// names https: nobody has said so, it follows from the address of the sites.
+	PlainCentral bool
+
 	proxy  func(*http.Request) (*url.URL, error)
 	client *http.Client
 	o      ServerOptions

@@ -320,7 +320,7 @@ func (s *subject) centralAdministration(ctx context.Context, _ need) task.Result
 	if err := s.farm.begin(ctx); err != nil {
 		return s.farmFail(advice.FarmCentral, at, err)
 	}
-	central, err := s.farm.client.Central(ctx, at)
+	central, err := s.farm.client.Central(ctx, at, s.target.Server.PlainCentral)
 	if err != nil {
 		return s.farmFail(advice.FarmCentral, at, err)
 	}

@@ -153,7 +153,7 @@ func farmCases() []farmCase {
 				}
 			}},
 		{name: "http instead of https", change: func(f *farm) { f.conn.Endpoints.Admin = "https://sharepoint.corp.test:34567" },
-			sites: listed, site: opened, central: good("opened, port 34567 over http, not https")},
+			sites: listed, site: opened, central: bad("it speaks http, not https", "Set-SPCentralAdministration -Port 34567", "--central-admin-url http://sharepoint.corp.test:34567"), class: advice.ClassAuth},
 		{name: "wrong port", change: func(f *farm) { f.conn.Endpoints.Admin = "http://sharepoint.corp.test:34568" }, sites: listed, site: opened,
 			central: bad("nothing listens on this port", "Get-SPWebApplication -IncludeCentralAdministration", "--central-admin-port PORT"), class: advice.ClassCheck},
 		{name: "not Central Administration", options: faults("ca-not-central"), sites: listed, site: opened, central: bad("another web application, not Central Administration", "Get-SPWebApplication -IncludeCentralAdministration"), class: advice.ClassCheck},
