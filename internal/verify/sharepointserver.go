@@ -188,10 +188,15 @@ func (s *subject) farmSite(ctx context.Context, _ need) task.Result {
 	} else {
 		site, err = s.openSite(ctx, at)
 	}
+	var instead []string
 	if noCollection(err) {
 		if other := s.anotherCollection(ctx, at); other != "" {
-			at = other
-			site, err = s.openSite(ctx, at)
+			// Of a farm that lists other hosts the address is a guess: where it leads nowhere,
+			// the connection's own is what is told of.
+			if there, wrong := s.openSite(ctx, other); !noCollection(wrong) {
+				instead = []string{"There is no site collection at " + transport.CleanText(at, 300) + "; this is one that the list has."}
+				at, site, err = other, there, wrong
+			}
 		}
 	}
 	if err != nil {
@@ -205,7 +210,7 @@ func (s *subject) farmSite(ctx context.Context, _ need) task.Result {
 	if v.Ended != "" {
 		r = s.warn(v.Name+", out of support since "+v.Ended, &advice.OldServerError{Name: v.Name, Build: site.Build.String(), Ended: v.Ended})
 	}
-	r.Details = append(s.siteDetails(site, v), s.signInDetails(at)...)
+	r.Details = slices.Concat(instead, s.siteDetails(site, v), s.signInDetails(at))
 	return r
 }
 
