@@ -102,7 +102,7 @@ func (s *Session) server(a Answers, c connections.Connection, password connectio
 		server = s.Env.Accounts.Share(server)
 	}
 	server.Grant = a.Get(keyGrant) == yes
-	server.PlainCentral = s.edit == nil && a[keyCentralURL].Origin == FromDefault
+	server.PlainCentral = s.plainCentral(a)
 	return server, nil
 }
 

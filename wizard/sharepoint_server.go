@@ -155,6 +155,14 @@ func derivedCentral(sites, port string) string {
 	return plainURL(&url.URL{Scheme: u.Scheme, Host: net.JoinHostPort(u.Hostname(), port)})
 }
 
+// plainCentral reports whether Central Administration may answer over http where its
+// address has https: nobody said so, it follows from the address of the sites.
+func (s *Session) plainCentral(a Answers) bool {
+	v := a[keyCentralURL]
+	accepted := v.Origin == FromUser && v.Text == derivedCentral(a.Get(keySharePoint), a.Get(keyCentralPort))
+	return s.edit == nil && (v.Origin == FromDefault || accepted)
+}
+
 // usualPort is the port of a scheme's addresses that name none.
 func usualPort(scheme string) string {
 	if scheme == "http" {
