@@ -319,9 +319,6 @@ func serverOf(at string) (host string, plain bool) {
 // centralAdministration opens Central Administration, by the scheme that it has.
 func (s *subject) centralAdministration(ctx context.Context, _ need) task.Result {
 	at := s.target.Connection.Endpoints.Admin
-	if at == "" {
-		return task.Result{Status: task.Skip, Finding: "the connection names no address of it"}
-	}
 	if err := s.farm.begin(ctx); err != nil {
 		return s.farmFail(advice.FarmCentral, at, err)
 	}
