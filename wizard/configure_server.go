@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/transport"
 	"github.com/c2conn/c2conn/internal/verify"
@@ -217,11 +218,20 @@ func (s *Session) trustArgs(a Answers) []string {
 	if a.Get(keyLocation) != string(connections.OnPremises) || a.Get(keyTrust) != yes || a.Has(keyCertSum) {
 		return nil
 	}
-	sums := slices.Compact(slices.Sorted(maps.Values(acceptedPins(a))))
-	if len(sums) == 0 {
-		return []string{"--trust-certificate"}
+	if sums := trustedSums(a); sums != "" {
+		return []string{"--certificate-sha256", advice.ShellWord(sums)}
 	}
-	return []string{"--certificate-sha256", strings.Join(sums, ",")}
+	return []string{"--trust-certificate"}
+}
+
+// trustedSums are the certificates that were named and those that were accepted.
+func trustedSums(a Answers) string {
+	sums := slices.Collect(maps.Values(acceptedPins(a)))
+	if a.Has(keyCertSum) {
+		sums = append(sums, strings.Split(a.Get(keyCertSum), ",")...)
+	}
+	slices.Sort(sums)
+	return strings.Join(slices.Compact(sums), ",")
 }
 
 // describeServer says in words what a server shows.

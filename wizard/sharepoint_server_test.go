@@ -282,7 +282,7 @@ func TestSharePointServerCommand(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := s.Command(); !strings.HasSuffix(got, " --certificate-sha256 "+one+","+two) {
+	if got := s.Command(); !strings.HasSuffix(got, " --certificate-sha256 '"+one+","+two+"'") || strings.Contains(got, "--trust-certificate") {
 		t.Error(got)
 	}
 }
@@ -512,6 +512,10 @@ func TestPinOfTheOneHost(t *testing.T) {
 	err := s.askTrust(&winauth.UntrustedError{Host: "sp.contoso.com:34567", SHA256: strings.Repeat("B2", 32), Reason: "it is self-signed"})
 	if err == nil || !strings.Contains(err.Error(), "give both: "+sum+","+strings.Repeat("B2", 32)) {
 		t.Error(err)
+	}
+	_ = s.Set(keyTrust, yes, FromUser, "")
+	if got := s.Command(); strings.Count(got, "--certificate-sha256") != 1 || !strings.Contains(got, "--certificate-sha256 '"+sum+","+strings.Repeat("B2", 32)+"' ") || strings.Contains(got, "--trust-certificate") {
+		t.Error(got)
 	}
 }
 

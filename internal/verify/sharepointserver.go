@@ -273,9 +273,10 @@ func (s *subject) siteDetails(site sharepointserver.Site, v sharepointserver.Ver
 		version = v.Name + ", build " + build + "."
 	}
 	out = append(out, version)
-	who := "The account"
-	if name := transport.CleanText(site.LoginName, 200); name != "" {
-		who = "The account is " + name + " there, and"
+	name := transport.CleanText(site.LoginName, 200)
+	who := "The account is " + name + " there, and"
+	if name == "" {
+		return append(out, "It did not tell who the account is: it may let everybody in (anonymous access), and the account's rights there are not known.")
 	}
 	if site.SiteAdmin {
 		return append(out, who+" is an administrator of the site collection.")

@@ -50,6 +50,8 @@ func (f *Farm) rest(app *application, r *Request) *Answer {
 		return r.otherMethod(name, as, more)
 	case search, posted:
 		return f.search(app, r, as, api)
+	case name == "currentuser" && r.Login == "":
+		return newAnswer(r.label(name), http.StatusOK, as.contentType(false), as.single(api, property{"CurrentUser", nil}))
 	case resource == "web":
 		return f.resource(r, as, api, name, more, f.web(r, app, s), "currentuser", f.user(r))
 	case resource == "site":
