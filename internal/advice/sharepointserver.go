@@ -55,6 +55,7 @@ func (e *NoCollectionsError) Error() string {
 // PartialListError is a list of site collections of which a part could not be read.
 type PartialListError struct {
 	URL string
+	Way sharepointserver.Way
 	Err error
 }
 
@@ -315,6 +316,14 @@ func noCollectionsRow(e *NoCollectionsError) row {
 }
 
 func partialRow(e *PartialListError) row {
+	if e.Way == sharepointserver.Search {
+		return row{
+			what: "Search did not give every site collection.", short: "search did not give all",
+			why:  sentence(e.Err),
+			next: append([]string{"Let SiteData list them: it takes Full Read on the web application."}, (&FarmError{Part: FarmSites, URL: e.URL}).rights()...),
+			link: farmPolicyLink, class: ClassCheck,
+		}
+	}
 	return row{
 		what: "Not every content database told its site collections.", short: "a content database could not be read",
 		why: sentence(e.Err),

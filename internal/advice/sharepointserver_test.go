@@ -110,7 +110,8 @@ func farmErrors() []known {
 		{name: "cancelled", err: atSite(context.Canceled), class: ClassCancelled},
 		{name: "no site collection is listed", err: &NoCollectionsError{URL: farmURL, Way: sharepointserver.SiteData}, class: ClassCheck},
 		{name: "no site collection is indexed", err: &NoCollectionsError{URL: farmURL, Way: sharepointserver.Search}, class: ClassCheck},
-		{name: "a part of the list", err: &PartialListError{URL: farmURL, Err: farmAnswer("SiteData", sharepointserver.Fault, 500)}, class: ClassCheck},
+		{name: "a part of the list", err: &PartialListError{URL: farmURL, Way: sharepointserver.SiteData, Err: farmAnswer("SiteData", sharepointserver.Fault, 500)}, class: ClassCheck},
+		{name: "a part of the list, by search", err: &PartialListError{URL: farmURL, Way: sharepointserver.Search, Err: errors.New("the search gives no more than 50500 of 100000 results")}, class: ClassCheck},
 		{name: "out of support", err: &OldServerError{Name: "SharePoint Server 2016", Build: "16.0.5161.1000", Ended: "2026-07-14"}, class: ClassCheck},
 	}
 	for i := range list {
@@ -143,6 +144,18 @@ func TestFarmAdviceIsAboutSharePoint(t *testing.T) {
 		if n := len([]rune(Short(k.err, f))); n == 0 || n > shortLimit {
 			t.Errorf("%s: the finding has %d characters", k.name, n)
 		}
+	}
+}
+
+// A list that search cut off is not mended at the content databases: SiteData lists all.
+func TestPartOfASearch(t *testing.T) {
+	t.Parallel()
+	f := contoso(t)
+	atFarm(&f)
+	a := For(&PartialListError{URL: farmURL, Way: sharepointserver.Search, Err: errors.New("the search gives no more than 50500 of 100000 results")}, f)
+	text := a.What + a.Why + nextText(a)
+	if strings.Contains(text, "database") || !strings.Contains(text, "SiteData") || !strings.Contains(text, "Full Read") {
+		t.Errorf("the advice is %s", text)
 	}
 }
 

@@ -99,7 +99,7 @@ func (s *subject) farmSites(ctx context.Context, _ need) task.Result {
 	case len(list.URLs) == 0:
 		r = s.fail("", &advice.NoCollectionsError{URL: at, Way: list.Way})
 	case list.Partial != nil:
-		r = s.warn(finding+", not all could be read", &advice.PartialListError{URL: at, Err: list.Partial})
+		r = s.warn(finding+", not all could be read", &advice.PartialListError{URL: at, Way: list.Way, Err: list.Partial})
 	default:
 		r = pass(finding)
 	}
