@@ -147,6 +147,23 @@ func loadSharePointServer(c connections.Connection, set func(key, text string)) 
 	}
 }
 
+// followCentral lets the port and the address of Central Administration follow each other
+// where a script changes one of the two.
+func (s *Session) followCentral(found map[string]given) {
+	port, byPort := found[keyCentralPort]
+	_, byURL := found[keyCentralURL]
+	switch u, err := url.Parse(s.Answers.Get(keyCentralURL)); {
+	case byURL && !byPort:
+		delete(s.Answers, keyCentralPort)
+	case byPort && !byURL && err == nil && u.Hostname() != "":
+		number, err := checkPort(nil, nil, port.text)
+		if f, asks := s.field(keyCentralURL); asks && err == nil {
+			u.Host = net.JoinHostPort(u.Hostname(), number)
+			found[keyCentralURL] = given{field: f, text: u.String(), origin: port.origin, from: port.from}
+		}
+	}
+}
+
 // derivedCentral is Central Administration on the host of the sites; "" where one of the
 // two is not known.
 func derivedCentral(sites, port string) string {

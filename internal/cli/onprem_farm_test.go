@@ -80,6 +80,58 @@ func TestVerifyFarmKeepsTheScheme(t *testing.T) {
 	contains(t, stdout, "Central Administration "+centralHTTPS)
 }
 
+// TestApplyFarm: a second run changes nothing, also where Central Administration is not on
+// the scheme that the file names, and NTLM over http is a field like any other.
+func TestApplyFarm(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.env["SSL_CERT_FILE"] = n.file("ca.pem", string(n.world.Authority()))
+	fleet := `fleet: farms
+connections:
+  - name: farm
+    kind: sharepoint
+    on-premises: true
+    sharepoint-url: https://sharepoint.corp.test
+    central-admin-port: 34567
+    admin-upn: ` + onprem.FarmAdmin + `
+    ad-domain: corp.test
+    password: {file: ` + n.file("farm.pass", onprem.FarmAdminPassword+"\n") + `}
+`
+	path := n.file("fleet.yaml", fleet+"    allow-plain-ntlm: true\n")
+	n.must(0, "apply", "-f", path, "--yes")
+	stdout, _ := n.must(0, "apply", "-f", path, "--yes", "--output", "json")
+	contains(t, stdout, `"action": "unchanged"`)
+
+	path = n.file("fleet.yaml", fleet)
+	stdout, _ = n.must(0, "apply", "-f", path, "--dry-run", "--output", "json")
+	contains(t, stdout, `"plain-ntlm"`)
+	if strings.Contains(stdout, `"credential"`) {
+		t.Error("the password is the same:", stdout)
+	}
+}
+
+// TestEditFarmsCentral: the port and the address of Central Administration follow each
+// other, whichever of the two is changed.
+func TestEditFarmsCentral(t *testing.T) {
+	t.Parallel()
+	for name, saved := range map[string]string{"follows from the site's": "https://sharepoint.corp.test:34568", "of another scheme": "http://sharepoint.corp.test:34568"} {
+		for _, change := range []string{"central-admin-port=34567", "central-admin-url=" + centralHTTP} {
+			t.Run(name+", "+change, func(t *testing.T) {
+				t.Parallel()
+				n := newNetwork(t, onprem.Options{})
+				n.withFarms(onprem.FarmAdminPassword, saved, plainNTLM, "farm")
+				n.must(0, "edit", "farm", "--set", change)
+				stdout, _ := n.must(0, "show", "farm")
+				contains(t, stdout, "Central Administration "+centralHTTP)
+			})
+		}
+	}
+	n := newNetwork(t, onprem.Options{})
+	n.withFarms(onprem.FarmAdminPassword, centralHTTP, plainNTLM, "farm")
+	_, stderr := n.must(2, "edit", "farm", "--set", "central-admin-port=70000")
+	contains(t, stderr, "a port is a number from 1 to 65535")
+}
+
 // TestVerifyFarmsFail: what the exit code says, and what to do now.
 func TestVerifyFarmsFail(t *testing.T) {
 	t.Parallel()
@@ -100,9 +152,9 @@ func TestVerifyFarmsFail(t *testing.T) {
 	t.Run("no right", func(t *testing.T) {
 		t.Parallel()
 		n := newNetwork(t, onprem.Options{Faults: []string{"ca-401"}})
-		n.withFarms(onprem.FarmAdminPassword, centralHTTP, plainNTLM, "farm")
+		n.withFarms(onprem.FarmAdminPassword, centralHTTPS, plainNTLM, "farm")
 		_, stderr := n.must(5, "verify", "farm")
-		contains(t, stderr, "may not open Central Administration", "-Group 'Farm Administrators'")
+		contains(t, stderr, "may not open Central Administration", "-Web '"+centralHTTP+"' -Group 'Farm Administrators'")
 	})
 	t.Run("wrong password of several", func(t *testing.T) {
 		t.Parallel()
