@@ -118,9 +118,9 @@ func (s *Session) namedSum() bool {
 	return ok && v.Text != "" && (v.Origin == FromFlag || v.Origin == FromEnv)
 }
 
-// pinGiven makes the sum that was given the one pin of the connection's own hosts: another
-// certificate is refused, also one that was trusted before. Where there are several sums,
-// now or before, nobody knows which host shows which: of its pins those stay that are
+// pinGiven makes the sum that was given the one pin of the connection's own host: another
+// certificate is refused, also one that was trusted before. Where there are several hosts
+// or sums, now or before, nobody knows which host shows which: of its pins those stay that are
 // among them.
 func (s *Session) pinGiven(a Answers, c *connections.Connection) {
 	given, was := a.Get(keyCertSum), ""
@@ -139,10 +139,8 @@ func (s *Session) pinGiven(a Answers, c *connections.Connection) {
 			pins[host] = pin
 		}
 	}
-	if len(sums) == 1 && !strings.Contains(was, ",") {
-		for _, host := range own {
-			pins[host] = given
-		}
+	if len(sums) == 1 && len(own) == 1 && !strings.Contains(was, ",") {
+		pins[own[0]] = given
 	}
 	c.Pins = pins
 }
