@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/task"
 )
 
@@ -87,8 +88,15 @@ func (m *manage) detailLines(r *manageRow, width int, now time.Time) []string {
 		text, _ := expiry(now, t)
 		cred += ", until " + t.UTC().Format(time.DateOnly) + " (" + text + ")"
 	}
+	if c.Credential.PlainNTLM {
+		cred += ", over http also with NTLM"
+	}
 	say("Signs in by", cred)
-	say("SharePoint", clean(c.Endpoints.SharePoint))
+	sites := []string{clean(c.Endpoints.SharePoint)}
+	if c.Location == connections.OnPremises {
+		sites = append(sites, clean(c.Endpoints.Admin)) // Central Administration
+	}
+	say("SharePoint", strings.Join(nonEmpty(sites...), " · "))
 	say("Fleet", clean(c.Fleet))
 	return lines
 }
