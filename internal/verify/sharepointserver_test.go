@@ -170,7 +170,7 @@ func farmCases() []farmCase {
 		{name: "SiteData refuses", options: faults("sp-sitedata-denied"), sites: good("12 by search", "Not by SiteData: no right to list"), site: opened, central: central},
 		{name: "no SiteData", options: faults("sp-no-sitedata"), sites: good("12 by search", "Not by SiteData: it is not there (404)"), site: opened, central: central},
 		{name: "no SiteData, no search", options: faults("sp-no-sitedata", "sp-no-search"), sites: bad("neither by SiteData nor by search"), site: opened, central: central, class: advice.ClassCheck},
-		{name: "nothing is indexed", options: faults("sp-no-sitedata", "sp-search-empty"), sites: bad("no site collection is listed", "Full Read"), site: opened, central: central, class: advice.ClassCheck},
+		{name: "nothing is indexed", options: faults("sp-no-sitedata", "sp-search-empty"), sites: bad("no site collection is listed", "SiteData.asmx"), site: opened, central: central, class: advice.ClassCheck},
 		{name: "no site collection", options: faults("sp-no-sites"), sites: bad("no site collection is listed"), site: bad("no site collection at this address"), central: central, class: advice.ClassCheck},
 		{name: "none at the root", options: faults("sp-no-root"), sites: good("by SiteData"), site: good("opened “"), central: central},
 		{name: "a database is broken", options: faults("sp-database-broken"), sites: want{task.Warn, []string{"by SiteData, not all could be read", "Get-SPContentDatabase"}}, site: opened, central: central},
