@@ -80,18 +80,18 @@ func (m *manage) detailLines(r *manageRow, width int, now time.Time) []string {
 	say("Tenant", strings.Join(nonEmpty(clean(c.Tenant.Name), clean(c.Tenant.Domain), c.Tenant.ID), " · "))
 	say("Account", clean(c.Account))
 	say("Application", strings.Join(nonEmpty(clean(c.Registration.AppName), c.Registration.ClientID, c.Registration.Mode), " · "))
-	cred := strings.ReplaceAll(c.Credential.Type, "-", " ")
+	by := strings.ReplaceAll(c.Credential.Type, "-", " ")
 	if c.Credential.Thumbprint != "" {
-		cred += " " + c.Credential.Thumbprint
+		by += " " + c.Credential.Thumbprint
 	}
 	if t := c.Credential.NotAfter; !t.IsZero() {
 		text, _ := expiry(now, t)
-		cred += ", until " + t.UTC().Format(time.DateOnly) + " (" + text + ")"
+		by += ", until " + t.UTC().Format(time.DateOnly) + " (" + text + ")"
 	}
 	if c.Credential.PlainNTLM {
-		cred += ", over http also with NTLM"
+		by += ", over http also with NTLM"
 	}
-	say("Signs in by", cred)
+	say("Signs in by", by)
 	sites := []string{clean(c.Endpoints.SharePoint)}
 	if c.Location == connections.OnPremises {
 		sites = append(sites, clean(c.Endpoints.Admin)) // Central Administration

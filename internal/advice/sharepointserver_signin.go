@@ -104,7 +104,7 @@ func (e *FarmError) answered() string {
 	}
 	_, rest, _ := strings.Cut(e.URL, "://")
 	for scheme, err := range central.Tried {
-		if err == central.Likely {
+		if errors.Is(err, central.Likely) {
 			return scheme + "://" + rest
 		}
 	}
