@@ -181,6 +181,7 @@ func TestSchemaOfSharePointServer(t *testing.T) {
 		with(`"http://sp.contoso.com",`, `"https://sp.contoso.com?a=b",`):                                          false,
 		with(`"http://sp.contoso.com",`, `"https://a:b@sp.contoso.com",`):                                          false,
 		with(`"http://sp.contoso.com",`, `"sp.contoso.com",`):                                                      false,
+		with(`http://sp.contoso.com:34567`, `http://:34567`):                                                       false,
 		with(`:34567"`, `:34567/#x"`):                                                                              false,
 		with(`, admin: "http://sp.contoso.com:34567"`, ""):                                                         false,
 		with(`sharepoint: "http://sp.contoso.com", `, ""):                                                          false,

@@ -195,7 +195,7 @@ func (v *validator) endpoints(e Endpoints) {
 		u, err := url.Parse(p.value)
 		// http is allowed because remote PowerShell and older SharePoint farms
 		// speak it on the premises; credentials in a URL are never allowed.
-		v.check(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil, p.field,
+		v.check(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.User == nil, p.field,
 			"must be an address like https://server.contoso.com/, without a user name or password")
 	}
 }

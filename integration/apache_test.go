@@ -46,44 +46,79 @@ func post(t *testing.T, client *http.Client, url, body string) (answer, error) {
 	return answer{res.StatusCode, res.Header.Get("X-Remote-User"), string(b)}, nil
 }
 
-// apache starts the web server exch01.corp.test, for as long as the case runs.
-func (d *domain) apache(t *testing.T) {
+// webServer starts Apache with a configuration of ours, for as long as the case runs. In
+// its mount namespace its folder is /run/apache, with certificate, keytab and krb5.conf.
+func (d *domain) webServer(t *testing.T, config, address string, names []string, variables ...string) *server {
 	t.Helper()
-	dir := d.file("run/apache")
-	for _, name := range []string{dir, filepath.Join(dir, "htdocs")} {
-		if err := os.MkdirAll(name, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	d.writePEM(t, dir, webHost)
+	dir := d.webFolder(t)
+	d.writePEM(t, dir, names...)
 	write(t, filepath.Join(dir, "keytab"), read(t, d.keytab()), 0o600)
-	write(t, filepath.Join(dir, "users"), "CORP:exadmin:"+exadminPassword+"\n", 0o600)
 	write(t, filepath.Join(dir, "krb5.conf"), read(t, d.world["KRB5_CONFIG"]), 0o644)
-	for _, page := range []string{"kerberos", "ntlm"} {
-		write(t, filepath.Join(dir, "htdocs", page), "page "+page+"\n", 0o644)
-	}
-	owner, err := user.Lookup("www-data")
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid, err := strconv.Atoi(owner.Uid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"keytab", "users", "."} {
-		if err := os.Chown(filepath.Join(dir, name), uid, -1); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w := d.with("KRB5_CONFIG", "/run/apache/krb5.conf", "NTLM_USER_FILE", "/run/apache/users", "WEB_IP", webIP, "TMPDIR", "/run/apache")
-	program, args := d.private("apache2", "-f", filepath.Join(suite.servers, "httpd.conf"), "-D", "FOREGROUND")
+	uid, gid := webUser(t)
+	give(t, uid, gid, dir, filepath.Join(dir, "keytab"))
+	w := d.with("KRB5_CONFIG", "/run/apache/krb5.conf", "TMPDIR", "/run/apache").with(variables...)
+	program, args := d.private("apache2", "-f", filepath.Join(suite.servers, config), "-D", "FOREGROUND")
 	s := w.serve(t, program, args...)
 	t.Cleanup(func() {
 		if s.stop(); t.Failed() {
 			t.Logf("Apache said:\n%s", s.said.String())
 		}
 	})
-	d.await(t, webIP+":443")
+	d.await(t, address)
+	return s
+}
+
+// webFolder is the folder of the web server, made if need be.
+func (d *domain) webFolder(t *testing.T) string {
+	t.Helper()
+	dir := d.file("run/apache")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// give makes files a user's and a group's; -1 changes nothing.
+func give(t *testing.T, uid, gid int, files ...string) {
+	t.Helper()
+	for _, name := range files {
+		if err := os.Chown(name, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// webUser is the user and the group that Apache runs as.
+func webUser(t *testing.T) (uid, gid int) {
+	t.Helper()
+	u, err := user.Lookup("www-data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid, err = strconv.Atoi(u.Uid); err != nil {
+		t.Fatal(err)
+	}
+	if gid, err = strconv.Atoi(u.Gid); err != nil {
+		t.Fatal(err)
+	}
+	return uid, gid
+}
+
+// apache starts the web server exch01.corp.test, for as long as the case runs.
+func (d *domain) apache(t *testing.T) {
+	t.Helper()
+	dir := d.webFolder(t)
+	pages, users := filepath.Join(dir, "htdocs"), filepath.Join(dir, "users")
+	if err := os.MkdirAll(pages, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range []string{"kerberos", "ntlm"} {
+		write(t, filepath.Join(pages, page), "page "+page+"\n", 0o644)
+	}
+	write(t, users, "CORP:exadmin:"+exadminPassword+"\n", 0o600)
+	uid, gid := webUser(t)
+	give(t, uid, gid, users)
+	d.webServer(t, "httpd.conf", webIP+":443", []string{webHost}, "NTLM_USER_FILE", "/run/apache/users", "WEB_IP", webIP)
 }
 
 func apacheCases(t *testing.T, d *domain) {

@@ -34,13 +34,19 @@ type counters struct {
 // newCompany starts one that lives until the case ends.
 func newCompany(t *testing.T, faults ...string) *company {
 	t.Helper()
+	return newCompanyWith(t, nil, faults...)
+}
+
+// newCompanyWith is newCompany with flags of the simulation.
+func newCompanyWith(t *testing.T, flags []string, faults ...string) *company {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("well-known ports and names of its own need root")
 	}
 	w := newWorld(t)
 	c := &company{world: w.with(), dump: filepath.Join(w.dir(), "counters.json")}
 	list := filepath.Join(w.dir(), "company.env")
-	args := []string{"onprem", "--issued-certificate", "--dump", c.dump}
+	args := append([]string{"onprem", "--issued-certificate", "--dump", c.dump}, flags...)
 	for _, f := range faults {
 		args = append(args, "--fault", f)
 	}

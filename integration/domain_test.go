@@ -72,8 +72,11 @@ func seed() map[string]any {
 		{SAM: "spfarm", UPN: "spfarm@corp.test", Password: userPassword},
 		{SAM: "off", UPN: "off@corp.test", Password: userPassword, Disabled: true},
 		{SAM: "exch01svc", Password: "Svc!Passw0rd", SPN: webSPN},
+		{SAM: "spadmin", UPN: farmAdmin, Password: userPassword, Mail: farmAdmin},
+		{SAM: "spreader", UPN: farmReader, Password: userPassword},
+		{SAM: "sppool", Password: "P00l!Passw0rd", SPN: farmSPN},
 	}
-	for _, name := range []string{"w-kerberos", "w-ldap", "w-apache", "w-ntlm"} {
+	for _, name := range []string{"w-kerberos", "w-ldap", "w-apache", "w-ntlm", "w-farm", "w-farm-ntlm"} {
 		users = append(users, samUser{SAM: name, UPN: name + "@contoso.example", Password: userPassword})
 	}
 	return map[string]any{
@@ -82,8 +85,8 @@ func seed() map[string]any {
 			{Name: "Messaging Team", Members: []string{"asmith"}},
 			{Name: "Organization Management", Exchange: true, Members: []string{"exadmin", "Administrator", "Messaging Team"}},
 		},
-		"hosts":  map[string]string{"exch01": webIP, "autodiscover": webIP},
-		"suffix": "contoso.example", "service": webSPN, "exchange": webHost,
+		"hosts":  map[string]string{"exch01": webIP, "autodiscover": webIP, "sharepoint": farmIP, "intranet": farmIP},
+		"suffix": "contoso.example", "services": []string{webSPN, farmSPN}, "exchange": webHost,
 		"autodiscover": "https://" + webHost + "/Autodiscover/Autodiscover.xml",
 	}
 }

@@ -16,6 +16,7 @@ func TestDomain(t *testing.T) {
 	apacheCases(t, d)
 	ntlmCases(t, d)
 	gssapiCases(t, d)
+	farmCases(t, d)
 
 	check(t, "c2conn: a real directory leads to the simulated Exchange Server, which takes NTLM", func(t *testing.T) {
 		c := newCompany(t, "no-kerberos", "powershell-basic")

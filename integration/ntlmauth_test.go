@@ -59,12 +59,17 @@ func (d *domain) ntlm(t *testing.T) (*ntlmServer, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// winbindd comes up after the controller's own ports.
+	d.winbind(t)
+	return s, "https://" + webHost + ":" + port + "/"
+}
+
+// winbind waits for winbindd, which comes up after the controller's own ports.
+func (d *domain) winbind(t *testing.T) {
+	t.Helper()
 	eventually(t, "winbindd", func() bool {
 		program, args := d.private("wbinfo", "--ping-dc")
 		return d.run(t, program, args...).code == 0
 	})
-	return s, "https://" + webHost + ":" + port + "/"
 }
 
 // ask says one line of the helper's protocol, squid-2.5-ntlmssp, and hears one.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/transport"
 	"github.com/c2conn/c2conn/internal/verify"
@@ -39,7 +40,6 @@ func (s *Session) configureServer(ctx context.Context, listen func(task.Event)) 
 	if err != nil {
 		return nil, err
 	}
-	c.Credential.PlainNTLM = c.Credential.Type == connections.TypePassword && s.plainNTLM(a)
 	s.pinGiven(a, c)
 	for host, sum := range acceptedPins(a) {
 		if c.Pins = maps.Clone(c.Pins); c.Pins == nil {
@@ -103,6 +103,7 @@ func (s *Session) server(a Answers, c connections.Connection, password connectio
 		server = s.Env.Accounts.Share(server)
 	}
 	server.Grant = a.Get(keyGrant) == yes
+	server.PlainCentral = s.plainCentral(a)
 	return server, nil
 }
 
@@ -119,9 +120,9 @@ func (s *Session) namedSum() bool {
 }
 
 // pinGiven makes the sum that was given the one pin of the connection's own host: another
-// certificate is refused, also one that was trusted before. Where there are several hosts
-// or sums, now or before, nobody knows which host shows which: of its pins those stay that are
-// among them.
+// certificate is refused, also one that was trusted before. Of several hosts, or sums,
+// nobody knows which belong together: of the hosts' pins those stay that are among the
+// sums, and what else one of them shows is looked up in the sums.
 func (s *Session) pinGiven(a Answers, c *connections.Connection) {
 	given, was := a.Get(keyCertSum), ""
 	if s.edit != nil {
@@ -133,13 +134,14 @@ func (s *Session) pinGiven(a Answers, c *connections.Connection) {
 	sums, own, pins := strings.Split(given, ","), serverHosts(*c), map[string]string{}
 	for host, pin := range c.Pins {
 		switch {
+		case slices.Contains(own, host) && !slices.Contains(sums, strings.ToUpper(pin)):
+			continue
 		case len(sums) == 1 && strings.EqualFold(pin, was):
-			pins[host] = given
-		case !slices.Contains(own, host) || slices.Contains(sums, strings.ToUpper(pin)):
-			pins[host] = pin
+			pin = given
 		}
+		pins[host] = pin
 	}
-	if len(sums) == 1 && len(own) == 1 && !strings.Contains(was, ",") {
+	if len(sums) == 1 && len(own) == 1 {
 		pins[own[0]] = given
 	}
 	c.Pins = pins
@@ -174,7 +176,7 @@ func (s *Session) askTrust(e *winauth.UntrustedError) error {
 	s.Answers[foundUntrusted] = Value{Text: yes, Note: text}
 	s.Answers[foundSum] = Value{Text: e.SHA256, Resolved: strings.Join(hostsOf(e), " ")}
 	f, _ := s.field(keyTrust)
-	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text, Given: given}}}}
+	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text, Given: given, Shown: e.SHA256}}}}
 }
 
 // acceptedPins are the certificates that somebody said to trust when they came up, for
@@ -216,11 +218,20 @@ func (s *Session) trustArgs(a Answers) []string {
 	if a.Get(keyLocation) != string(connections.OnPremises) || a.Get(keyTrust) != yes || a.Has(keyCertSum) {
 		return nil
 	}
-	sums := slices.Compact(slices.Sorted(maps.Values(acceptedPins(a))))
-	if len(sums) == 0 {
-		return []string{"--trust-certificate"}
+	if sums := trustedSums(a); sums != "" {
+		return []string{"--certificate-sha256", advice.ShellWord(sums)}
 	}
-	return []string{"--certificate-sha256", strings.Join(sums, ",")}
+	return []string{"--trust-certificate"}
+}
+
+// trustedSums are the certificates that were named and those that were accepted.
+func trustedSums(a Answers) string {
+	sums := slices.Collect(maps.Values(acceptedPins(a)))
+	if a.Has(keyCertSum) {
+		sums = append(sums, strings.Split(a.Get(keyCertSum), ",")...)
+	}
+	slices.Sort(sums)
+	return strings.Join(slices.Compact(sums), ",")
 }
 
 // describeServer says in words what a server shows.
@@ -267,7 +278,7 @@ func grouped(sum string) string {
 // serverCredential decides where the password is kept, and returns it.
 func (s *Session) serverCredential(ctx context.Context, a Answers, out *Outcome) (connections.Secret, error) {
 	env, c := s.Env, &out.Connection
-	c.Credential = connections.Credential{Type: connections.TypePassword}
+	c.Credential = connections.Credential{Type: connections.TypePassword, PlainNTLM: s.plainNTLM(a)}
 	switch a.Get(keySignInBy) {
 	case byKeeping:
 		was := s.edit.was
@@ -275,6 +286,7 @@ func (s *Session) serverCredential(ctx context.Context, a Answers, out *Outcome)
 			return connections.Secret{}, problem(s, keySignInBy, fmt.Errorf("what is saved belongs to %s; give the password of %s", was.Account, c.Account))
 		}
 		c.Credential = was.Credential
+		c.Credential.PlainNTLM = s.plainNTLM(a)
 		out.keep = func(context.Context) (kept, error) { return kept{ref: was.Credential.Secret}, nil }
 		if was.Credential.Type == connections.TypeTicketCache {
 			return connections.Secret{}, nil

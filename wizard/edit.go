@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/url"
 	"strings"
 
 	"github.com/c2conn/c2conn/connections"
@@ -37,7 +39,7 @@ type edit struct {
 // Errors: a *NotEditableError for a connection that no flow makes.
 func Edit(env *Env, c connections.Connection) (*Session, error) {
 	flow := FlowOf(c.Kind)
-	if flow == nil || c.Location != connections.Online && !flow.hasServers() {
+	if flow == nil || flow.Location != "" && flow.Location != c.Location {
 		return nil, &NotEditableError{Name: c.Name}
 	}
 	s := NewSession(flow, env)
@@ -60,13 +62,13 @@ func Edit(env *Env, c connections.Connection) (*Session, error) {
 	}
 	s.edit.loaded = s.Answers.Clone()
 	s.edit.adapt(flow)
+	for _, key := range []string{keyCentralPort, keyCentralURL} { // until one is changed, it follows the other
+		if _, has := s.edit.loaded[key]; has {
+			delete(s.Answers, key)
+			s.edit.loaded[key] = s.Value(key)
+		}
+	}
 	return s, nil
-}
-
-// hasServers reports whether the flow leads to servers on the premises as well.
-func (f *Flow) hasServers() bool {
-	_, asks := f.Field(keySignInBy)
-	return asks
 }
 
 // NotEditableError says that the wizard cannot edit a connection: nothing but its file
@@ -113,6 +115,13 @@ func (e *edit) adaptField(f *Field) {
 		f.Options = func(env *Env) []Option {
 			return append([]Option{{Value: byKeeping, Title: "Keep the current one", Help: e.credential()}}, options(env)...)
 		}
+	case keyCentralPort:
+		propose := f.Default
+		f.Default = func(env *Env, a Answers) string { return cmp.Or(propose(env, a), e.centralPort()) }
+	case keyCentralURL:
+		if e.was.Location == connections.OnPremises {
+			f.Default = e.centralURL
+		}
 	case keyPlainNTLM:
 		if e.was.Credential.Type == connections.TypeTicketCache { // NTLM takes a password
 			f.When = []Cond{onPremises(), Is(keySignInBy, byPassword, byReference)}
@@ -140,6 +149,31 @@ func (e *edit) adaptField(f *Field) {
 			return lookup(ctx, env, a)
 		}
 	}
+}
+
+// centralPort is the port of Central Administration as it was; "" where there is none.
+func (e *edit) centralPort() string {
+	if e.was.Location != connections.OnPremises {
+		return ""
+	}
+	return portOf(e.was.Endpoints.Admin)
+}
+
+// centralURL is the address of Central Administration as it was, which a verification has
+// found to answer, with what was changed of server and port.
+func (e *edit) centralURL(_ *Env, a Answers) string {
+	was, err := url.Parse(e.was.Endpoints.Admin)
+	sites, port := a[keySharePoint], a[keyCentralPort]
+	if err != nil || sites.Err != nil || port.Err != nil || port.Text == "" {
+		return ""
+	}
+	host := was.Hostname()
+	if old, err := url.Parse(e.was.Endpoints.SharePoint); err == nil && strings.EqualFold(old.Hostname(), host) {
+		if now, err := url.Parse(sites.Text); err == nil && now.Hostname() != "" {
+			host = now.Hostname()
+		}
+	}
+	return plainURL(&url.URL{Scheme: was.Scheme, Host: net.JoinHostPort(host, port.Text)})
 }
 
 // registrationNotice says what automatic registration means for the connection.
@@ -286,7 +320,7 @@ func sameProfile(a, b connections.Connection) bool {
 		c.Verification, c.AccountID, c.Registration.ObjectID = connections.Verification{}, "", ""
 		c.Tenant.Domain, c.Tenant.Name = "", ""
 		c.Updated, c.Pins = c.Created, nil
-		admin := c.Endpoints.Admin
+		_, admin, _ := strings.Cut(c.Endpoints.Admin, "://") // a verification finds the scheme
 		c.Endpoints = connections.Endpoints{SharePoint: c.Endpoints.SharePoint, EWS: c.Endpoints.EWS, PowerShell: c.Endpoints.PowerShell, Domain: c.Endpoints.Domain}
 		if c.Location == connections.OnPremises { // online the tenant tells it
 			c.Endpoints.Admin = admin

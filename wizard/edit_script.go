@@ -129,7 +129,6 @@ func (s *Session) FillChanges(set [][2]string, src Source) []Problem {
 	if len(problems) > 0 {
 		return problems
 	}
-	s.followCentral(found)
 	return s.take(found)
 }
 

@@ -278,7 +278,7 @@ func TestEditKeepsTheLegacyPassword(t *testing.T) {
 func TestWhatIsNotEditable(t *testing.T) {
 	t.Parallel()
 	c := savedConnection()
-	c.Kind, c.Location = connections.MigrationTarget, connections.OnPremises
+	c.Kind, c.Location = connections.MigrationSource, connections.OnPremises
 	var not *NotEditableError
 	if _, err := Edit(testSession().Env, c); !errors.As(err, &not) || !strings.Contains(err.Error(), "c2conn edit contoso --editor") {
 		t.Error(err)

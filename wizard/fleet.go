@@ -21,13 +21,12 @@ func (s *Session) SignInAs(ctx context.Context, admin *registration.Admin) error
 	return s.Look(ctx)
 }
 
-// Wanted is the connection that the answers describe, as far as they tell: without what
-// it signs in with, and without what only the tenant knows.
+// Wanted is the connection that the answers describe, as far as they tell: without
+// credential, and without what only the tenant knows.
 func (s *Session) Wanted() connections.Connection {
 	a := s.answersInForce()
 	c := s.asked(a)
 	if c.Location == connections.OnPremises {
-		c.Credential.PlainNTLM = s.plainNTLM(a)
 		return c
 	}
 	c.Tenant.ID = a.Resolved(keyTenantID)
@@ -74,6 +73,9 @@ func (s *Session) SameCredential(ctx context.Context, saved connections.Connecti
 
 // samePassword is SameCredential for a connection to a server.
 func (s *Session) samePassword(ctx context.Context, a Answers, c connections.Credential) bool {
+	if c.PlainNTLM != s.plainNTLM(a) {
+		return false
+	}
 	switch a.Get(keySignInBy) {
 	case byTickets:
 		return c.Type == connections.TypeTicketCache && c.Cache == expandHome(s.Env, a.Get(keyTickets))
@@ -97,7 +99,7 @@ func (s *Session) SameServer(saved connections.Connection) bool {
 		}
 	}
 	if s.Flow.Kind == connections.SharePoint {
-		return true // its addresses are endpoints, which are compared by themselves
+		return true // its addresses are fields of their own
 	}
 	if discovered := e.Autodiscover != "" || e.EWS == ""; discovered != (a.Get(keyReach) == byAutodiscover) {
 		return false

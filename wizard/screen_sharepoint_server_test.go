@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/winauth"
 )
@@ -38,6 +39,21 @@ func farmAnswered(t *testing.T) *driver {
 	return atFarmAdmin(t, "https://sharepoint.contoso.com").keys("tab").typed("spadmin@contoso.com").keys("enter", "enter").typed("Pa55w0rd!").next()
 }
 
+// farmEdit opens a saved connection whose Central Administration was found on http.
+func farmEdit(t *testing.T) *driver {
+	t.Helper()
+	s, err := Edit(testSession().Env, connections.Connection{
+		ID: "01KAXVV4Q8R6GZ0M1N2P3S4T5V", Name: "farm", Kind: connections.SharePoint, Location: connections.OnPremises, Account: "spadmin@contoso.com",
+		Credential: connections.Credential{Type: connections.TypePassword, Secret: "store:01KAXVV4Q8R6GZ0M1N2P3S4T5W", PlainNTLM: true},
+		Endpoints:  connections.Endpoints{Server: "sharepoint.contoso.com", SharePoint: "https://sharepoint.contoso.com", Admin: "http://sharepoint.contoso.com:34567"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tabled(s.Flow)
+	return drive(t, s)
+}
+
 var sharePointServerScenes = []scene{
 	{"farm-address-empty", atFarm},
 	{"farm-address", func(t *testing.T) *driver {
@@ -56,6 +72,10 @@ var sharePointServerScenes = []scene{
 	{"farm-admin-tickets", func(t *testing.T) *driver {
 		return atFarmAdmin(t, "https://sharepoint.contoso.com").keys("tab").typed("spadmin@contoso.com").keys("enter", "down", "enter")
 	}},
+	{"farm-edit-address", func(t *testing.T) *driver {
+		return farmEdit(t).next().keys("tab", "end", "backspace").typed("8").keys("tab")
+	}},
+	{"farm-edit-admin", func(t *testing.T) *driver { return farmEdit(t).next().next() }},
 	{"farm-passed", func(t *testing.T) *driver { return farmAnswered(t).keys("enter") }},
 }
 

@@ -87,6 +87,8 @@ func (w *seedWalker) prove(t *testing.T, row seedRow) error {
 
 // find is the command that a line of words runs.
 func (w *seedWalker) find(line string) (*cobra.Command, error) {
+	w.mu.Lock() // cobra notes there what it was called as
+	defer w.mu.Unlock()
 	cmd, _, err := w.root.Find(strings.Fields(line))
 	if err != nil || cmd.HasSubCommands() {
 		return nil, fmt.Errorf("there is no command c2conn %s", line)

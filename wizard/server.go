@@ -62,12 +62,14 @@ func trustFields() []Field {
 // and that nobody has said to trust.
 type CertificateError struct {
 	Description string
-	Given       string // SHA-256 that was given, and is another
+	Given       string // SHA-256 that was given, and is another; several with commas
+	Shown       string // SHA-256
 }
 
 func (e *CertificateError) Error() string {
 	if e.Given != "" {
-		return "it is not the one with the given SHA-256 (" + e.Given + "), so nothing was sent. " + e.Description
+		return "it is not the one with the given SHA-256 (" + e.Given + "), so nothing was sent. " + e.Description +
+			" If both are right, of one server each, give both: " + e.Given + "," + e.Shown
 	}
 	return "nobody has said to trust it, so nothing was sent. " + e.Description + " Compare the SHA-256 with the server's own, then trust it"
 }
@@ -140,6 +142,8 @@ func loadServer(c connections.Connection, set func(key, text string)) {
 		case connections.SchemeFile, connections.SchemeEnv, connections.SchemeExec:
 			set(keySignInBy, byReference)
 			set(keyPassRef, string(c.Credential.Secret))
+		default:
+			set(keyAdminSecret, "") // its place in the command is enough
 		}
 	}
 }

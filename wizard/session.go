@@ -484,11 +484,17 @@ func (s *Session) Command() string {
 		return s.editCommand()
 	}
 	a := s.answersInForce()
+	if v := a[keyCertSum]; v.Text != "" {
+		v.Text = trustedSums(a)
+		a[keyCertSum] = v
+	}
 	args := []string{"c2conn"}
 	args = append(args, strings.Fields(s.Flow.Verb)...)
 	for _, st := range s.Steps() {
 		for _, f := range s.Asked(st) {
-			args = append(args, commandArgs(f, a, s.Env)...)
+			if f.Key != keyTrust { // see trustArgs: what was trusted is named
+				args = append(args, commandArgs(f, a, s.Env)...)
+			}
 		}
 	}
 	if s.Automatic() && !s.Answers.Has(keyIfExists) {

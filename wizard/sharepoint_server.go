@@ -35,18 +35,19 @@ func sharePointServerStep() Step {
 			{Key: keyCentralPort, Title: "Port of Central Administration", Help: "Chosen when SharePoint was installed, 1 to 65535.", Example: "34567",
 				FlagHelp: "port of Central Administration; --central-admin-url says it as well", Check: checkPort, When: []Cond{onPremises()},
 				Default: func(_ *Env, a Answers) string { // of a URL that was given alone
-					if v := a[keyCentralURL]; v.Origin != FromDefault && v.Err == nil {
-						return portOf(v.Text)
+					v, port := a[keyCentralURL], a.Get(keyCentralPort)
+					if v.Origin == FromDefault || v.Err != nil || v.Text == derivedCentral(a.Get(keySharePoint), port) {
+						return ""
 					}
-					return ""
+					return portOf(v.Text)
 				}},
 			{Key: keyCentralURL, Title: "Central Administration URL", Help: "Filled in by the two above; change it only if yours differs.", Example: "http://sharepoint.contoso.com:34567", Optional: true,
 				FlagHelp: "address of Central Administration, where it is not on the host of --sharepoint-url with the same scheme", Check: checkCentral, When: []Cond{onPremises()},
 				Default: func(_ *Env, a Answers) string {
-					if a[keySharePoint].Err != nil || a[keyCentralPort].Err != nil {
-						return ""
+					if port := a[keyCentralPort]; port.Err == nil && port.Origin != FromDefault && a[keySharePoint].Err == nil {
+						return derivedCentral(a.Get(keySharePoint), port.Text)
 					}
-					return derivedCentral(a.Get(keySharePoint), a.Get(keyCentralPort))
+					return "" // a port that follows from the URL says no more than it
 				}},
 		}, trustFields()...),
 		Notice: sharePointServerNotice,
@@ -96,8 +97,8 @@ func serverURLs(a Answers) (list []*url.URL) {
 
 // sharePointRights says what the account must be allowed.
 //
-// Source: learn.microsoft.com/sharepoint/security-for-sharepoint-server, permission
-// policies of web applications and the farm administrators group.
+// Source: learn.microsoft.com, SPPolicyRoleType enumeration (policies of web
+// applications).
 const sharePointRights = "The account must be a farm administrator, to open Central Administration, and must be able to read the sites: by a user policy of the web application " +
 	"(Full Read; Full Control to restore), or as administrator of the site collections."
 
@@ -137,30 +138,10 @@ func fillSharePointServer(a Answers, c *connections.Connection) {
 func loadSharePointServer(c connections.Connection, set func(key, text string)) {
 	loadServer(c, set)
 	set(keySharePoint, c.Endpoints.SharePoint)
-	if port := portOf(c.Endpoints.Admin); c.Endpoints.Admin == derivedCentral(c.Endpoints.SharePoint, port) {
-		set(keyCentralPort, port) // the URL follows
-	} else {
-		set(keyCentralURL, c.Endpoints.Admin)
-	}
+	set(keyCentralPort, portOf(c.Endpoints.Admin))
+	set(keyCentralURL, c.Endpoints.Admin)
 	if set(keyPlainNTLM, no); c.Credential.PlainNTLM {
 		set(keyPlainNTLM, yes)
-	}
-}
-
-// followCentral lets the port and the address of Central Administration follow each other
-// where a script changes one of the two.
-func (s *Session) followCentral(found map[string]given) {
-	port, byPort := found[keyCentralPort]
-	_, byURL := found[keyCentralURL]
-	switch u, err := url.Parse(s.Answers.Get(keyCentralURL)); {
-	case byURL && !byPort:
-		delete(s.Answers, keyCentralPort)
-	case byPort && !byURL && err == nil && u.Hostname() != "":
-		number, err := checkPort(nil, nil, port.text)
-		if f, asks := s.field(keyCentralURL); asks && err == nil {
-			u.Host = net.JoinHostPort(u.Hostname(), number)
-			found[keyCentralURL] = given{field: f, text: u.String(), origin: port.origin, from: port.from}
-		}
 	}
 }
 
@@ -172,6 +153,14 @@ func derivedCentral(sites, port string) string {
 		return ""
 	}
 	return plainURL(&url.URL{Scheme: u.Scheme, Host: net.JoinHostPort(u.Hostname(), port)})
+}
+
+// plainCentral reports whether Central Administration may answer over http where its
+// address has https: nobody said so, it follows from the address of the sites.
+func (s *Session) plainCentral(a Answers) bool {
+	v := a[keyCentralURL]
+	accepted := v.Origin == FromUser && v.Text == derivedCentral(a.Get(keySharePoint), a.Get(keyCentralPort))
+	return s.edit == nil && (v.Origin == FromDefault || accepted)
 }
 
 // usualPort is the port of a scheme's addresses that name none.
@@ -204,7 +193,7 @@ func plainURL(u *url.URL) string {
 	if port != "" && port != usualPort(u.Scheme) {
 		host += ":" + port
 	}
-	return strings.TrimRight((&url.URL{Scheme: u.Scheme, Host: host, Path: u.Path, RawPath: u.RawPath}).String(), "/")
+	return strings.TrimRight(u.Scheme+"://"+host+u.EscapedPath(), "/")
 }
 
 // hostPattern is that of a full name. Windows lets computers have names with an

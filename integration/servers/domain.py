@@ -1,7 +1,7 @@
 """Fills a Samba domain that was just provisioned and does not run yet.
 
 Arguments: its smb.conf, the keytab to write. Standard input: a JSON object with
-users, groups, hosts, suffix, service (the SPN in the keytab) and exchange (host).
+users, groups, hosts, suffix, services (SPNs in the keytab) and exchange (host).
 """
 import json
 import sys
@@ -86,4 +86,5 @@ for name, address in want["hosts"].items():
     add_host_record(db, zone, f"DC={name}", address, None)
 add_srv_record(db, zone, "DC=_autodiscover._tcp", want["exchange"], 443)
 
-Net(None, lp).export_keytab(keytab=keytab, principal=want["service"])
+for service in want["services"]:
+    Net(None, lp).export_keytab(keytab=keytab, principal=service)

@@ -89,6 +89,9 @@ func fromFarm(err error, f Facts) (judgement, bool) {
 	if errors.As(err, &list) {
 		return part.listJudgement(list, f), true
 	}
+	if central, ok := errors.AsType[*sharepointserver.CentralError](err); ok && central.Plain {
+		return judgement{row: part.plainCentralRow(f)}, true
+	}
 	if row, ok := part.signInRow(f); ok {
 		return judgement{row: row}, true
 	}
@@ -130,13 +133,17 @@ func originOr(address, otherwise string) string {
 // findPort are the steps that find the port of Central Administration.
 //
 // Source: learn.microsoft.com/powershell/module/sharepoint-server/get-spwebapplication.
-func findPort(f Facts) []string {
+func (e *FarmError) findPort(f Facts) []string {
 	steps := []string{"See its address in the SharePoint Management Shell on the farm (or in the Start menu of the server: SharePoint Central Administration):",
 		"PS> Get-SPWebApplication -IncludeCentralAdministration | Where-Object IsAdministrationWebApplication | Format-List Url"}
 	if f.Connection == "" {
 		return append(steps, "Give its port: --central-admin-port PORT, or the whole address: --central-admin-url URL")
 	}
-	return append(steps, "Give its port (central-admin-url takes the whole address):", "$ c2conn edit "+shellWord(f.Connection)+" --set central-admin-port=PORT")
+	at := "http://HOST"
+	if u, err := url.Parse(e.URL); err == nil && u.Hostname() != "" {
+		at = u.Scheme + "://" + u.Hostname()
+	}
+	return append(steps, f.give("Give its address, with the port that it has", "central-admin-url", at+":PORT")...)
 }
 
 // portRow is for an address at which nothing listens.
@@ -147,13 +154,20 @@ func (e *FarmError) portRow(failed *transport.Error, f Facts) (row, bool) {
 		return row{
 			what: "Nothing listens at " + host + ": it is not the port of Central Administration.", short: "nothing listens on this port",
 			why:  "The port is chosen when the farm is set up, and it is open on the servers that run Central Administration only.",
-			next: append(findPort(f), "If Central Administration runs on another server of the farm, give its address: central-admin-url.", "{again}"), class: ClassCheck,
+			next: append(e.findPort(f), "If Central Administration runs on another server of the farm, give its address: central-admin-url.", "{again}"), class: ClassCheck,
 		}, true
 	case e.Part == FarmCentral && failed.Kind == transport.KindTimeout:
 		return row{
 			what: "Central Administration at " + host + " does not answer.", short: "no answer in time",
 			why:  "A firewall drops what is sent to this port, the port is a wrong one, or the server is overloaded.",
-			next: append([]string{"Let the firewall pass this port (TCP) from this computer to the server."}, append(findPort(f), "{again}")...), class: ClassCheck,
+			next: append([]string{"Let the firewall pass this port (TCP) from this computer to the server."}, append(e.findPort(f), "{again}")...), class: ClassCheck,
+		}, true
+	case failed.Kind == transport.KindTLS:
+		return row{
+			what: host + " speaks no TLS that c2conn takes.", short: "no secure connection to the server",
+			why:  "The port is one of plain http, or the server knows no TLS 1.2, as an old Windows that nobody has changed.",
+			next: []string{"If it is http, give the address with http://. {edit}", "If it is https, switch on TLS 1.2 on the server.", "{again}"},
+			link: "https://learn.microsoft.com/sharepoint/security-for-sharepoint-server/enable-tls-1-1-and-tls-1-2-support-in-sharepoint-server-2019", class: ClassCheck,
 		}, true
 	case e.Part != FarmCentral && failed.Kind == transport.KindRefused:
 		return row{
@@ -216,7 +230,7 @@ func (e *FarmError) answerRow(a *sharepointserver.Error, f Facts) row {
 			return e.strangerRow(at, f)
 		}
 		if central {
-			return notCentralRow(at, f)
+			return e.notCentralRow(at, f)
 		}
 		if a.Op == string(sharepointserver.SiteData) {
 			r.what, r.short = "There is no SiteData at "+at+".", "it is not there (404)"
@@ -239,7 +253,7 @@ func (e *FarmError) answerRow(a *sharepointserver.Error, f Facts) row {
 	case sharepointserver.NotSharePoint:
 		return e.strangerRow(at, f)
 	case sharepointserver.NotCentral:
-		return notCentralRow(at, f)
+		return e.notCentralRow(at, f)
 	case sharepointserver.Busy:
 		r.what, r.short = fmt.Sprintf("SharePoint cannot answer at the moment (%d).", a.Status), fmt.Sprintf("cannot answer at the moment (%d)", a.Status)
 		r.why = "It is overloaded, restarts, is in maintenance, or its application pool has stopped."
@@ -265,16 +279,16 @@ func (e *FarmError) strangerRow(at string, f Facts) row {
 		class: ClassCheck,
 	}
 	if e.Part == FarmCentral {
-		r.next = append(findPort(f), "{again}")
+		r.next = append(e.findPort(f), "{again}")
 	}
 	return r
 }
 
-func notCentralRow(at string, f Facts) row {
+func (e *FarmError) notCentralRow(at string, f Facts) row {
 	return row{
 		what: "SharePoint answers at " + at + ", but it is not Central Administration.", short: "another web application, not Central Administration",
 		why:  "The port is that of another web application of the farm.",
-		next: append(findPort(f), "{again}"), class: ClassCheck,
+		next: append(e.findPort(f), "{again}"), class: ClassCheck,
 	}
 }
 
@@ -285,32 +299,22 @@ func (e *FarmError) movedRow(a *sharepointserver.Error, at, flag string, f Facts
 		what: at + " leads to " + to + ". c2conn did not follow.", short: "leads to another address",
 		why: "The farm calls the web application by another address (alternate access mapping), or something in front of it sends programs elsewhere. Credentials go to the host that you named only.",
 		next: append([]string{"See by which addresses the farm knows the web application, in the SharePoint Management Shell:", "PS> Get-SPAlternateURL | Format-Table IncomingUrl,Zone,PublicUrl"},
-			append(f.give("If the new address is your farm's own, give it", flag, e.movedTo(a.To)), "{again}")...),
+			append(f.give("If the new address is your farm's own, give it", flag, or(strings.TrimSuffix(a.To, "/"), "URL")), "{again}")...),
 		link: farmMappingLink, class: ClassCheck,
 	}
 	if from, err := url.Parse(at); err == nil {
 		if there, err := url.Parse(a.To); err == nil && from.Scheme == "http" && there.Scheme == "https" && strings.EqualFold(from.Hostname(), there.Hostname()) {
 			r.short, r.why = "leads to https", "The server wants https, which is better, too."
-			r.next = append(f.give("Give the address with https", flag, e.movedTo(a.To)), "{again}")
+			r.next = append(f.give("Give the address with https", flag, or(strings.TrimSuffix(a.To, "/"), "URL")), "{again}")
 		}
 	}
 	return r
 }
 
-// movedTo is where the address that was asked is now: the redirect is that of a page below
-// it.
-func (e *FarmError) movedTo(to string) string {
-	path := ""
-	if u, err := url.Parse(e.URL); err == nil {
-		path = strings.TrimSuffix(u.EscapedPath(), "/")
-	}
-	return originOr(to, "URL") + path
-}
-
 func noCollectionsRow(e *NoCollectionsError) row {
 	r := row{
 		what: "The web application lists no site collection.", short: "no site collection is listed",
-		why:  "It has none.",
+		why:  "It has none, or none that {account} is told of.",
 		next: []string{"See whether there is one, in the SharePoint Management Shell on the farm:", "PS> Get-SPSite -WebApplication " + Literal(originOr(e.URL, "URL")) + " -Limit 20 | Format-Table Url", "{again}"}, class: ClassCheck,
 	}
 	if e.Way == sharepointserver.Search {

@@ -111,6 +111,21 @@ func (e *FarmError) answered() string {
 	return e.URL
 }
 
+// plainCentralRow is for a Central Administration over http where the connection names
+// https. It may be its administrator's choice, or that of somebody on the way.
+func (e *FarmError) plainCentralRow(f Facts) row {
+	_, rest, _ := strings.Cut(or(e.URL, "https://HOST"), "://")
+	return row{
+		what: "At " + rest + " there is http, and the connection names https. Nothing was sent to it.", short: "it speaks http, not https",
+		why: "Central Administration is on http unless somebody chose https. Where it had https before, somebody on the way may answer in its place.",
+		next: append([]string{"See which it is, in the SharePoint Management Shell on the farm:",
+			"PS> Get-SPWebApplication -IncludeCentralAdministration | Where-Object IsAdministrationWebApplication | Format-List Url",
+			"Best is https; on the server that runs it (the certificate is bound in IIS):", "PS> Set-SPCentralAdministration -Port " + portOf(e.URL) + " -SecureSocketsLayer"},
+			append(f.give("If it is to be http, say so", "central-admin-url", "http://"+rest), "If it is https on the farm, tell your security team.", "{again}")...),
+		class: ClassAuth,
+	}
+}
+
 // httpsURL is the address with https.
 func (e *FarmError) httpsURL() string {
 	_, rest, _ := strings.Cut(or(e.URL, "http://HOST"), "://")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -85,15 +86,14 @@ func farmErrors() []known {
 		{name: "the list, name not found", err: atList(&sharepointserver.ListError{
 			SiteData: &transport.Error{Kind: transport.KindDNS, Host: "sharepoint.corp.test", Err: errors.New("no such host")}, Search: &transport.Error{Kind: transport.KindDNS, Host: "sharepoint.corp.test", Err: errors.New("no such host")},
 		}), class: ClassOther},
+		{name: "http instead of https at Central Administration", err: atCentral(&sharepointserver.CentralError{URL: "https://sharepoint.corp.test:34567/", Likely: http.ErrSchemeMismatch, Plain: true}), class: ClassAuth},
 		{name: "Central Administration may not be opened", err: central(farmAnswer("Central Administration", sharepointserver.Denied, 403)), class: ClassCheck},
 		{name: "no site collection", err: atSite(farmAnswer("site", sharepointserver.NotThere, 404)), class: ClassCheck},
 		{name: "not found, and no SharePoint", err: atSite(farmAnswer("site", sharepointserver.NotThere, 404, stranger)), class: ClassCheck},
 		{name: "a sign-in form", err: atSite(farmAnswer("site", sharepointserver.LoginPage, 302)), class: ClassCheck},
 		{name: "moved", err: atSite(farmAnswer("site", sharepointserver.Moved, 302, elsewhere("https://portal.contoso.example/sites/it"))), class: ClassCheck},
 		{name: "moved, not saved", err: atSite(farmAnswer("site", sharepointserver.Moved, 302, elsewhere("https://portal.contoso.example/sites/it"))), class: ClassCheck, facts: unsaved},
-		{name: "moved to https", err: atSite(farmAnswer("site", sharepointserver.Moved, 301, func(e *sharepointserver.Error) {
-			e.URL, e.To = "http://sharepoint.corp.test", "https://sharepoint.corp.test/"
-		})), class: ClassCheck},
+		{name: "moved to https", err: &FarmError{Part: FarmSite, URL: "http://sharepoint.corp.test", Err: farmAnswer("site", sharepointserver.Moved, 301, elsewhere("https://sharepoint.corp.test/"))}, class: ClassCheck},
 		{name: "not SharePoint", err: atSite(farmAnswer("site", sharepointserver.NotSharePoint, 200, stranger)), class: ClassCheck},
 		{name: "not SharePoint at the port", err: central(farmAnswer("Central Administration", sharepointserver.NotSharePoint, 200, stranger)), class: ClassCheck},
 		{name: "not Central Administration", err: central(farmAnswer("Central Administration", sharepointserver.NotCentral, 200)), class: ClassCheck},
@@ -101,6 +101,7 @@ func farmErrors() []known {
 		{name: "wrong port", err: central(&transport.Error{Kind: transport.KindRefused, Host: "sharepoint.corp.test:34567", Err: errors.New("refused")}), class: ClassCheck},
 		{name: "silent port", err: central(&transport.Error{Kind: transport.KindTimeout, Host: "sharepoint.corp.test:34567", Err: errors.New("timeout")}), class: ClassCheck},
 		{name: "nothing listens", err: atSite(&transport.Error{Kind: transport.KindRefused, Host: "sharepoint.corp.test:443", Err: errors.New("refused")}), class: ClassCheck},
+		{name: "no TLS", err: atSite(&transport.Error{Kind: transport.KindTLS, Host: "sharepoint.corp.test:80", Err: errors.New("first record does not look like a TLS handshake")}), class: ClassCheck},
 		{name: "busy", err: atSite(farmAnswer("site", sharepointserver.Busy, 503)), class: ClassCheck},
 		{name: "unreadable", err: atSite(farmAnswer("site", sharepointserver.Unreadable, 200)), class: ClassCheck},
 		{name: "a fault", err: atSite(farmAnswer("site", sharepointserver.Fault, 500, func(e *sharepointserver.Error) {
@@ -158,7 +159,10 @@ func TestFarmTextInACommand(t *testing.T) {
 		a := For(err, f)
 		sound(t, string(reason), a)
 		for _, step := range a.Next {
-			if (strings.HasPrefix(step, "$ ") || strings.HasPrefix(step, "PS> ")) && strings.Contains(step, "Remove-SPSite") && strings.Count(step, "'")%2 != 0 {
+			switch {
+			case !strings.Contains(step, "Remove-SPSite"):
+			case strings.HasPrefix(step, "PS> ") && strings.Count(step, "'")%2 != 0, // each is doubled
+				strings.HasPrefix(step, "$ ") && !strings.Contains(step, `'\''; Remove-SPSite`):
 				t.Errorf("%s: %s", reason, step)
 			}
 		}

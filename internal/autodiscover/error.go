@@ -1,8 +1,10 @@
 package autodiscover
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/c2conn/c2conn/internal/transport"
 	"github.com/c2conn/c2conn/internal/winauth"
@@ -141,11 +143,17 @@ func (s *search) notFound(stop error) error {
 	if stop != nil {
 		return e
 	}
-	best := 0
-	for _, a := range s.tried {
-		if n := s.telling(a); n != 0 && (best == 0 || n < best) {
-			best, e.Err = n, a.Err
-		}
+	// The answers came in any order: of those that tell as much the preferred place counts.
+	tried := slices.DeleteFunc(slices.Clone(s.tried), func(a Attempt) bool { return s.telling(a) == 0 })
+	if len(tried) > 0 {
+		e.Err = slices.MinFunc(tried, func(a, b Attempt) int {
+			return cmp.Or(cmp.Compare(s.telling(a), s.telling(b)), cmp.Compare(slices.Index(preferred(), a.Step), slices.Index(preferred(), b.Step)), cmp.Compare(a.URL, b.URL))
+		}).Err
 	}
 	return e
+}
+
+// preferred lists the steps in the order of the lines, behind what came of a sign-in.
+func preferred() []string {
+	return []string{StepRedirect, StepSCP, StepDomain, StepHost, StepHTTP, StepSRV}
 }

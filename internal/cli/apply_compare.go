@@ -23,8 +23,7 @@ func (i *applyItem) compare(ctx context.Context) (fixed []string) {
 		differs(&i.changes, "server", !i.session.SameServer(c))
 		differs(&i.changes, "powershell-url", w.Endpoints.PowerShell != c.Endpoints.PowerShell)
 		differs(&i.changes, "sharepoint-url", !strings.EqualFold(w.Endpoints.SharePoint, c.Endpoints.SharePoint))
-		differs(&i.changes, "central-admin-url", otherCentral(w.Endpoints.Admin, c.Endpoints.Admin))
-		differs(&i.changes, "plain-ntlm", w.Credential.PlainNTLM != c.Credential.PlainNTLM)
+		differs(&i.changes, "central-admin-url", i.otherCentral())
 		differs(&i.changes, "ad-domain", !strings.EqualFold(w.Endpoints.Domain, c.Endpoints.Domain))
 		differs(&i.changes, "admin-upn", !strings.EqualFold(w.Account, c.Account))
 		differs(&i.changes, "credential", !i.session.SameCredential(ctx, c))
@@ -52,12 +51,11 @@ func (i *applyItem) compare(ctx context.Context) (fixed []string) {
 	return fixed
 }
 
-// otherCentral reports whether two addresses of Central Administration differ in more than
-// the scheme: a verification saves the one that answers.
-func otherCentral(a, b string) bool {
-	after := func(address string) string {
-		_, rest, _ := strings.Cut(address, "://")
-		return strings.TrimSuffix(rest, "/")
-	}
-	return !strings.EqualFold(after(a), after(b))
+// otherCentral reports whether Central Administration is to be at another address. Where a
+// verification found another scheme, that one stays, but for an https that the file names.
+func (i *applyItem) otherCentral() bool {
+	wanted, rest, _ := strings.Cut(strings.TrimSuffix(i.wanted.Endpoints.Admin, "/"), "://")
+	is, has, _ := strings.Cut(strings.TrimSuffix(i.saved.Endpoints.Admin, "/"), "://")
+	_, named := i.entry.Values["central-admin-url"]
+	return !strings.EqualFold(rest, has) || named && wanted == "https" && is == "http"
 }

@@ -80,51 +80,19 @@ func TestVerifyFarmKeepsTheScheme(t *testing.T) {
 	contains(t, stdout, "Central Administration "+centralHTTPS)
 }
 
-// TestApplyFarm: a second run changes nothing, also where Central Administration is not on
-// the scheme that the file names, and NTLM over http is a field like any other.
-func TestApplyFarm(t *testing.T) {
-	t.Parallel()
-	n := newNetwork(t, onprem.Options{})
-	n.env["SSL_CERT_FILE"] = n.file("ca.pem", string(n.world.Authority()))
-	fleet := `fleet: farms
-connections:
-  - name: farm
-    kind: sharepoint
-    on-premises: true
-    sharepoint-url: https://sharepoint.corp.test
-    central-admin-port: 34567
-    admin-upn: ` + onprem.FarmAdmin + `
-    ad-domain: corp.test
-    password: {file: ` + n.file("farm.pass", onprem.FarmAdminPassword+"\n") + `}
-`
-	path := n.file("fleet.yaml", fleet+"    allow-plain-ntlm: true\n")
-	n.must(0, "apply", "-f", path, "--yes")
-	stdout, _ := n.must(0, "apply", "-f", path, "--yes", "--output", "json")
-	contains(t, stdout, `"action": "unchanged"`)
-
-	path = n.file("fleet.yaml", fleet)
-	stdout, _ = n.must(0, "apply", "-f", path, "--dry-run", "--output", "json")
-	contains(t, stdout, `"plain-ntlm"`)
-	if strings.Contains(stdout, `"credential"`) {
-		t.Error("the password is the same:", stdout)
-	}
-}
-
 // TestEditFarmsCentral: the port and the address of Central Administration follow each
 // other, whichever of the two is changed.
 func TestEditFarmsCentral(t *testing.T) {
 	t.Parallel()
-	for name, saved := range map[string]string{"follows from the site's": "https://sharepoint.corp.test:34568", "of another scheme": "http://sharepoint.corp.test:34568"} {
-		for _, change := range []string{"central-admin-port=34567", "central-admin-url=" + centralHTTP} {
-			t.Run(name+", "+change, func(t *testing.T) {
-				t.Parallel()
-				n := newNetwork(t, onprem.Options{})
-				n.withFarms(onprem.FarmAdminPassword, saved, plainNTLM, "farm")
-				n.must(0, "edit", "farm", "--set", change)
-				stdout, _ := n.must(0, "show", "farm")
-				contains(t, stdout, "Central Administration "+centralHTTP)
-			})
-		}
+	for _, change := range []string{"central-admin-port=34567", "central-admin-url=" + centralHTTP} {
+		t.Run(change, func(t *testing.T) {
+			t.Parallel()
+			n := newNetwork(t, onprem.Options{})
+			n.withFarms(onprem.FarmAdminPassword, "http://sharepoint.corp.test:34568", plainNTLM, "farm")
+			n.must(0, "edit", "farm", "--set", change)
+			stdout, _ := n.must(0, "show", "farm")
+			contains(t, stdout, "Central Administration "+centralHTTP)
+		})
 	}
 	n := newNetwork(t, onprem.Options{})
 	n.withFarms(onprem.FarmAdminPassword, centralHTTP, plainNTLM, "farm")
@@ -159,6 +127,28 @@ func TestFarmsCertificates(t *testing.T) {
 	n.must(0, "verify", "farm")
 }
 
+// TestFarmStaysWithTLS: where https is saved or given, nobody signs in over http, whoever
+// answers there, and the profile stays as it is.
+func TestFarmStaysWithTLS(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.withFarms(onprem.FarmAdminPassword, centralHTTPS, plainNTLM, "farm")
+	_, stderr := n.must(3, "verify", "farm")
+	contains(t, stderr, "it speaks http, not https", "c2conn edit farm --set central-admin-url="+centralHTTP)
+	_, stderr = n.must(3, "new", "sharepoint", "--on-premises", "--sharepoint-url", "https://sharepoint.corp.test", "--central-admin-url", centralHTTPS, "--allow-plain-ntlm",
+		"--admin-upn", onprem.FarmAdmin, "--password-file", n.file("farm.pass", onprem.FarmAdminPassword), "--name", "other")
+	contains(t, stderr, "it speaks http, not https", "--central-admin-url "+centralHTTP)
+	for _, r := range n.world.Requests("") {
+		if strings.HasPrefix(r.URL, "http:") {
+			t.Errorf("asked: %s", r.URL)
+		}
+	}
+	stdout, _ := n.must(0, "show", "farm")
+	contains(t, stdout, "Central Administration "+centralHTTPS)
+	n.must(0, "edit", "farm", "--set", "central-admin-url="+centralHTTP) // what was advised mends it
+	n.must(0, "verify", "farm")
+}
+
 // TestVerifyFarmsFail: what the exit code says, and what to do now.
 func TestVerifyFarmsFail(t *testing.T) {
 	t.Parallel()
@@ -168,18 +158,22 @@ func TestVerifyFarmsFail(t *testing.T) {
 		n.withFarms(onprem.FarmAdminPassword, centralHTTP, "", "farm")
 		_, stderr := n.must(3, "verify", "farm")
 		contains(t, stderr, "NTLM over http is not allowed", "c2conn edit farm --set plain-ntlm=yes")
+		n.must(0, "edit", "farm", "--set", "plain-ntlm=yes") // what was advised mends it
+		n.must(0, "verify", "farm")
 	})
 	t.Run("wrong port", func(t *testing.T) {
 		t.Parallel()
 		n := newNetwork(t, onprem.Options{})
 		n.withFarms(onprem.FarmAdminPassword, "http://sharepoint.corp.test:34568", plainNTLM, "farm")
 		_, stderr := n.must(5, "verify", "farm")
-		contains(t, stderr, "nothing listens on this port", "Get-SPWebApplication -IncludeCentralAdministration", "c2conn edit farm --set central-admin-port=PORT")
+		contains(t, stderr, "nothing listens on this port", "Get-SPWebApplication -IncludeCentralAdministration", "c2conn edit farm --set central-admin-url=http://sharepoint.corp.test:PORT")
+		n.must(0, "edit", "farm", "--set", "central-admin-url=http://sharepoint.corp.test:34567")
+		n.must(0, "verify", "farm")
 	})
 	t.Run("no right", func(t *testing.T) {
 		t.Parallel()
 		n := newNetwork(t, onprem.Options{Faults: []string{"ca-401"}})
-		n.withFarms(onprem.FarmAdminPassword, centralHTTPS, plainNTLM, "farm")
+		n.withFarms(onprem.FarmAdminPassword, centralHTTP, plainNTLM, "farm")
 		_, stderr := n.must(5, "verify", "farm")
 		contains(t, stderr, "may not open Central Administration", "-Web '"+centralHTTP+"' -Group 'Farm Administrators'")
 	})
@@ -229,4 +223,66 @@ func TestExecFarm(t *testing.T) {
 	stdout, _ := n.must(0, "exec", "farm", "--", "sh", "-c",
 		`printf %s "$C2CONN_CONNECTION_PASSWORD" | cmp - `+want+` && echo "$C2CONN_CONNECTION_ACCOUNT $C2CONN_CONNECTION_SHAREPOINT_URL $C2CONN_CONNECTION_CENTRAL_ADMIN_URL"`)
 	contains(t, stdout, onprem.FarmAdmin+" https://sharepoint.corp.test "+centralHTTP)
+}
+
+// TestApplyFarm: a file may describe connections to a farm, and is carried out once, also
+// where Central Administration answers by another scheme than the one that follows from it.
+func TestApplyFarm(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.env["SSL_CERT_FILE"] = n.file("ca.pem", string(n.world.Authority()))
+	entry := func(more string) string {
+		file := n.file("fleet.yaml", fmt.Sprintf("fleet: farms\nconnections:\n  - {name: farm, kind: sharepoint, on-premises: true, sharepoint-url: \"https://sharepoint.corp.test\", central-admin-port: 34567, admin-upn: %s, password-ref: \"file:pass\"%s}\n", onprem.FarmAdmin, more))
+		if err := os.WriteFile(filepath.Join(filepath.Dir(file), "pass"), []byte(onprem.FarmAdminPassword), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	allowed := entry(", allow-plain-ntlm: true")
+	stdout, _ := n.must(0, "apply", "-f", allowed, "--yes", "--output", "json")
+	contains(t, stdout, `"create": 1`, "12 by SiteData")
+	stdout, _ = n.must(0, "show", "farm")
+	contains(t, stdout, "Central Administration "+centralHTTP)
+	stdout, _ = n.must(0, "apply", "-f", allowed, "--yes")
+	contains(t, stdout, "nothing to do")
+	stdout, _ = n.must(0, "apply", "-f", entry(""), "--dry-run")
+	contains(t, stdout, "1 to change", "credential")
+	stdout, _ = n.must(0, "apply", "-f", entry(", allow-plain-ntlm: true, central-admin-url: \"http://other.corp.test:34567\""), "--dry-run")
+	contains(t, stdout, "1 to change", "central-admin-url")
+	stdout, _ = n.must(0, "apply", "-f", entry(", allow-plain-ntlm: true, central-admin-url: \""+centralHTTPS+"\""), "--dry-run")
+	contains(t, stdout, "1 to change", "central-admin-url")
+}
+
+// TestNewFarm: one command makes a verified connection, and its command line makes another.
+func TestNewFarm(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{})
+	n.env["SSL_CERT_FILE"] = n.file("ca.pem", string(n.world.Authority()))
+	args := []string{"new", "sharepoint", "--on-premises", "--sharepoint-url", "https://sharepoint.corp.test", "--central-admin-port", "34567",
+		"--admin-upn", onprem.FarmAdmin, "--password-file", n.file("farm.pass", onprem.FarmAdminPassword), "--name", "farm"}
+	_, stderr := n.must(3, args...)
+	contains(t, stderr, "NTLM over http is not allowed", "--allow-plain-ntlm", "Nothing was saved")
+	stdout, _ := n.must(0, append(args, "--allow-plain-ntlm", "--output", "json")...)
+	contains(t, stdout, `"plain_ntlm": true`, `"server": "sharepoint.corp.test"`, `"admin": "`+centralHTTP+`"`, `"verified": true`, "--allow-plain-ntlm")
+	n.must(0, "verify", "farm")
+	if got := n.world.FailedSignIns(); got != 0 {
+		t.Errorf("%d failed sign-ins", got)
+	}
+}
+
+// TestTrustedFarm: the certificates of both addresses are pinned, and another one is refused.
+func TestTrustedFarm(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Faults: []string{"sp-self-signed", "ca-self-signed"}})
+	args := []string{"new", "sharepoint", "--on-premises", "--sharepoint-url", "https://sharepoint.corp.test", "--central-admin-port", "34567",
+		"--admin-upn", onprem.FarmAdmin, "--password-file", n.file("farm.pass", onprem.FarmAdminPassword), "--name", "farm"}
+	_, stderr := n.must(2, args...)
+	contains(t, stderr, "--certificate-sha256", "--trust-certificate", "self-signed")
+	if got := len(n.world.Requests("")); got != 0 {
+		t.Errorf("%d requests before the certificate was trusted", got)
+	}
+	stdout, _ := n.must(0, append(args, "--trust-certificate", "--output", "json")...)
+	contains(t, stdout, `"sharepoint.corp.test:443": "`+n.world.SharePointFingerprint()+`"`, `"sharepoint.corp.test:34567": "`, `"verified": true`)
+	n.must(0, "verify", "farm")
+	n.must(0, "doctor")
 }

@@ -296,7 +296,8 @@ func TestOnPremisesEdit(t *testing.T) {
 	n.must(0, n.named("--grant-impersonation")...)
 	n.must(0, "edit", "it", "--set", "name=other")
 	stdout, _ := n.must(0, "show", "other", "--output", "json")
-	contains(t, stdout, n.world.Fingerprint(), `"type": "password"`, `"server": "exch01.corp.test"`)
+	contains(t, stdout, n.world.Fingerprint(), `"type": "password"`, `"server": "exch01.corp.test"`,
+		"c2conn new exchange --on-premises --server exch01.corp.test --certificate-sha256 "+n.world.Fingerprint()+" --admin-upn exadmin@corp.test --password-file FILE --name other")
 	// Another server has another EWS URL, and the old one is not asked in its name.
 	before := len(n.world.Requests(""))
 	_, stderr := n.must(5, "edit", "other", "--set", "server=exch02.corp.test")

@@ -82,12 +82,14 @@ func checksText(checks map[string]string) string {
 func (a *app) newCommand(c connections.Connection) string {
 	env, err := a.wizardEnv()
 	flow := wizard.FlowOf(c.Kind)
-	if err != nil || flow == nil || c.Location != connections.Online {
+	if err != nil || flow == nil || flow.Location != "" && flow.Location != c.Location {
 		return ""
 	}
 	s := wizard.NewSession(flow, env)
 	s.Load(c)
-	_ = s.Set("registration", "manual", wizard.FromDefault, "") // the registration is there: no command makes another
+	if c.Location == connections.Online {
+		_ = s.Set("registration", "manual", wizard.FromDefault, "") // the registration is there: no command makes another
+	}
 	return s.Command()
 }
 

@@ -24,11 +24,13 @@ type Central struct {
 const centralTemplate = "CENTRALADMIN"
 
 // Central opens Central Administration at site, whose port is not a usual one: with the
-// scheme given, then, where the port speaks the other one or nothing answers, with that.
+// scheme given, then, where the port speaks the other one or nothing answers, with that;
+// from https to http only where plain allows it. Whoever is on the way can answer a
+// greeting of TLS in plain text, and would get a sign-in past certificate and pin.
 // Whatever the address has behind the port is left out.
 //
 // Errors: *CentralError.
-func (c *Client) Central(ctx context.Context, site string) (Central, error) {
+func (c *Client) Central(ctx context.Context, site string, plain bool) (Central, error) {
 	at, err := address(site)
 	if err != nil {
 		return Central{}, &CentralError{URL: transport.CleanText(site, urlLimit), Likely: err}
@@ -41,6 +43,10 @@ func (c *Client) Central(ctx context.Context, site string) (Central, error) {
 	e := &CentralError{URL: at.String(), Tried: map[string]error{at.Scheme: first}, Likely: first}
 	other := *at
 	other.Scheme = map[string]string{"http": "https", "https": "http"}[at.Scheme]
+	if other.Scheme == "http" && !plain {
+		e.Plain = wrongScheme(first)
+		return Central{}, e
+	}
 	if ctx.Err() != nil || !otherScheme(first, &other) {
 		return Central{}, e
 	}

@@ -47,11 +47,30 @@ func TestCentral(t *testing.T) {
 			t.Parallel()
 			f := newCentral(t, c.tls)
 			f.verbose = c.verbose
-			got, err := f.client(t).Central(t.Context(), c.ask+"://"+f.host()+"/_admin/default.aspx?x=1")
+			got, err := f.client(t).Central(t.Context(), c.ask+"://"+f.host()+"/_admin/default.aspx?x=1", true)
 			if err != nil || got.URL != f.URL+"/" || got.Title != "Intranet" || got.Build.Revision != 10417 || (got.Other != nil) != c.otherWas {
 				t.Errorf("%+v %v", got, err)
 			}
 		})
+	}
+}
+
+// Where https was asked for, nothing goes over http, whoever answers there.
+func TestCentralStaysWithTLS(t *testing.T) {
+	t.Parallel()
+	var central *sharepointserver.CentralError
+	f := newCentral(t, false)
+	if _, err := f.client(t).Central(t.Context(), "https://"+f.host(), false); !errors.As(err, &central) || !central.Plain || len(central.Tried) != 1 || f.log() != "" {
+		t.Errorf("%+v, requests %q", central, f.log())
+	}
+	sends := newCentral(t, true)
+	sends.at["/_api/web"] = answers(302, "text/html", "", "Location", "http://"+sends.host()+"/")
+	if _, err := sends.client(t).Central(t.Context(), sends.URL, false); !errors.As(err, &central) || central.Plain || len(central.Tried) != 1 {
+		t.Errorf("%v", err)
+	}
+	f.Close()
+	if _, err := f.client(t).Central(t.Context(), "https://"+f.host(), false); !errors.As(err, &central) || central.Plain || len(central.Tried) != 1 {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -92,7 +111,7 @@ func TestCentralBehindTLS(t *testing.T) {
 					}()
 				}
 			}()
-			got, err := f.client(t).Central(t.Context(), "http://"+listener.Addr().String())
+			got, err := f.client(t).Central(t.Context(), "http://"+listener.Addr().String(), false)
 			if err != nil || got.URL != "https://"+listener.Addr().String()+"/" || got.Other == nil {
 				t.Errorf("%+v %v", got, err)
 			}
@@ -121,7 +140,7 @@ func TestCentralNot(t *testing.T) {
 			t.Parallel()
 			f := newCentral(t, false)
 			f.at["/_api/web"] = c.answer
-			_, err := f.client(t).Central(t.Context(), f.URL)
+			_, err := f.client(t).Central(t.Context(), f.URL, true)
 			var central *sharepointserver.CentralError
 			var e *sharepointserver.Error
 			if !errors.As(err, &central) || !errors.As(err, &e) || e.Reason != c.want || !errors.Is(central.Likely, central.Tried["http"]) {
@@ -152,7 +171,7 @@ func TestCentralSendsToTLS(t *testing.T) {
 	base.DialTLSContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&tls.Dialer{Config: base.TLSClientConfig}).DialContext(ctx, network, f.host())
 	}
-	got, err := newClient(t, base).Central(t.Context(), "http://ca.corp.test:34567")
+	got, err := newClient(t, base).Central(t.Context(), "http://ca.corp.test:34567", false)
 	if err != nil || got.URL != "https://ca.corp.test:34567/" {
 		t.Errorf("%+v %v", got, err)
 	}
@@ -162,12 +181,12 @@ func TestCentralWrongPort(t *testing.T) {
 	t.Parallel()
 	f := newCentral(t, false)
 	f.Close()
-	_, err := f.client(t).Central(t.Context(), "https://"+f.host())
+	_, err := f.client(t).Central(t.Context(), "https://"+f.host(), true)
 	var central *sharepointserver.CentralError
 	if !errors.As(err, &central) || len(central.Tried) != 2 || !errors.Is(err, syscall.ECONNREFUSED) || transport.KindOf(central.Likely) != transport.KindRefused {
 		t.Errorf("%v", err)
 	}
-	if _, err := f.client(t).Central(t.Context(), "sharepoint:34567"); !errors.As(err, &central) || central.Likely == nil {
+	if _, err := f.client(t).Central(t.Context(), "sharepoint:34567", true); !errors.As(err, &central) || central.Likely == nil {
 		t.Errorf("%v", err)
 	}
 }
@@ -186,13 +205,13 @@ func TestCentralRefused(t *testing.T) {
 		&winauth.WrongPasswordError{Account: "a"}, &winauth.LockedError{Account: "a"}, &winauth.RefusedError{Proven: true}, &winauth.PlainError{NTLM: true},
 		&winauth.UntrustedError{}, &winauth.PinChangedError{},
 	} {
-		_, err := newClient(t, refuses{"http": refusal}).Central(t.Context(), "http://ca.corp.test:34567")
+		_, err := newClient(t, refuses{"http": refusal}).Central(t.Context(), "http://ca.corp.test:34567", false)
 		var central *sharepointserver.CentralError
 		if !errors.As(err, &central) || len(central.Tried) != 1 || !errors.Is(err, refusal) {
 			t.Errorf("%T: %v", refusal, err)
 		}
 		// It tells more than that the port does not speak TLS.
-		_, err = newClient(t, refuses{"https": tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, "http": refusal}).Central(t.Context(), "https://ca.corp.test:34567")
+		_, err = newClient(t, refuses{"https": tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, "http": refusal}).Central(t.Context(), "https://ca.corp.test:34567", true)
 		if errors.As(err, &central) {
 			central.Tried = nil
 		}

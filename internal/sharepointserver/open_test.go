@@ -44,6 +44,17 @@ func TestOpenBeneathPath(t *testing.T) {
 	}
 }
 
+// A site that lets everybody in does not tell who the account is.
+func TestOpenAnonymously(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t, true)
+	f.at["/_api/web/currentuser"] = answers(200, "application/json", `{"d":{"CurrentUser":null}}`)
+	got, err := f.client(t).Open(t.Context(), f.URL)
+	if err != nil || got.Title != "Intranet" || got.LoginName != "" || got.SiteAdmin {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
 // What the answers mean that are not the wanted one.
 func TestOpenRefused(t *testing.T) {
 	t.Parallel()

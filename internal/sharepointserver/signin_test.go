@@ -80,7 +80,7 @@ func TestSignedIn(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	// The port speaks http, which is what Central Administration does by default.
-	got, err := c.Central(t.Context(), strings.Replace(f.URL, "http:", "https:", 1))
+	got, err := c.Central(t.Context(), strings.Replace(f.URL, "http:", "https:", 1), true)
 	if err != nil || got.URL != f.URL+"/" || got.Other == nil {
 		t.Errorf("%+v %v", got, err)
 	}
@@ -112,7 +112,7 @@ func TestSignInRefused(t *testing.T) {
 			if c.proven {
 				_ = a.Try(t.Context(), "LDAP", func(context.Context, connections.Secret) error { return nil })
 			}
-			_, err := client.Central(t.Context(), strings.Replace(f.URL, "http:", "https:", 1))
+			_, err := client.Central(t.Context(), strings.Replace(f.URL, "http:", "https:", 1), true)
 			var central *sharepointserver.CentralError
 			if !errors.As(err, &central) || len(central.Tried) != 2 || !errors.Is(central.Likely, central.Tried["http"]) || !errors.As(err, c.want) {
 				t.Errorf("Central: %v", err)

@@ -27,17 +27,7 @@ func discovers(c connections.Connection) bool {
 	return c.Endpoints.Autodiscover != "" || c.Endpoints.EWS == ""
 }
 
-// checksOfServer lists the checks of a connection to servers on the premises.
-func checksOfServer(c connections.Connection) []check {
-	switch c.Kind {
-	case connections.SharePoint:
-		return checksOfFarm()
-	case connections.Exchange:
-		return checksOfExchange(c)
-	}
-	return nil
-}
-
+// checksOfExchange lists the checks of an Exchange Server.
 func checksOfExchange(c connections.Connection) []check {
 	var list []check
 	server := check{id: idServer, title: "Exchange Server", run: (*subject).exchangeServer}

@@ -19,6 +19,22 @@ import (
 	"github.com/c2conn/c2conn/internal/winauth"
 )
 
+// checksOfServer lists the checks of a connection to servers on the premises.
+func checksOfServer(c connections.Connection) []check {
+	switch c.Kind {
+	case connections.SharePoint:
+		return checksOfFarm()
+	case connections.Exchange:
+		return checksOfExchange(c)
+	}
+	return nil
+}
+
+// isFarm reports whether a connection is to a SharePoint farm on the premises.
+func isFarm(c connections.Connection) bool {
+	return c.Location == connections.OnPremises && c.Kind == connections.SharePoint
+}
+
 // Server is what a connection to a server on the premises takes besides its profile:
 // who signs in, whom to trust, and how names are reached. It serves one verification,
 // or several of the same account, which then share what is known of the password.
@@ -32,6 +48,10 @@ type Server struct {
 
 	// Grant lets the check of impersonation assign the missing role to the account.
 	Grant bool
+
+	// PlainCentral lets Central Administration answer over http where the connection
+	// names https: nobody has said so, it follows from the address of the sites.
+	PlainCentral bool
 
 	proxy  func(*http.Request) (*url.URL, error)
 	client *http.Client

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
 	"github.com/c2conn/c2conn/internal/patience"
 	"github.com/c2conn/c2conn/internal/progress"
@@ -63,8 +62,12 @@ func (s *subject) newFarm() *farm {
 			case isSignInError(err):
 				refusal = err
 			case account.HasPassword() && !account.Proven():
-				site, err := s.openSite(ctx, s.target.Connection.Endpoints.SharePoint)
-				f.first = &opening{site, err}
+				limited, cancel := patience.WithLimit(ctx, s.o.Limit/3) // the check has to do something besides
+				defer cancel()
+				site, err := s.openSite(limited, s.target.Connection.Endpoints.SharePoint)
+				if _, answered := errors.AsType[*sharepointserver.Error](err); answered || err == nil {
+					f.first = &opening{site, err}
+				}
 			}
 		})
 		return refusal
@@ -185,10 +188,15 @@ func (s *subject) farmSite(ctx context.Context, _ need) task.Result {
 	} else {
 		site, err = s.openSite(ctx, at)
 	}
+	var instead []string
 	if noCollection(err) {
 		if other := s.anotherCollection(ctx, at); other != "" {
-			at = other
-			site, err = s.openSite(ctx, at)
+			// Of a farm that lists other hosts the address is a guess: where it leads nowhere,
+			// the connection's own is what is told of.
+			if there, wrong := s.openSite(ctx, other); !noCollection(wrong) {
+				instead = []string{"There is no site collection at " + transport.CleanText(at, 300) + "; this is one that the list has."}
+				at, site, err = other, there, wrong
+			}
 		}
 	}
 	if err != nil {
@@ -202,7 +210,7 @@ func (s *subject) farmSite(ctx context.Context, _ need) task.Result {
 	if v.Ended != "" {
 		r = s.warn(v.Name+", out of support since "+v.Ended, &advice.OldServerError{Name: v.Name, Build: site.Build.String(), Ended: v.Ended})
 	}
-	r.Details = append(s.siteDetails(site, v), s.signInDetails(at)...)
+	r.Details = slices.Concat(instead, s.siteDetails(site, v), s.signInDetails(at))
 	return r
 }
 
@@ -265,9 +273,10 @@ func (s *subject) siteDetails(site sharepointserver.Site, v sharepointserver.Ver
 		version = v.Name + ", build " + build + "."
 	}
 	out = append(out, version)
-	who := "The account"
-	if name := transport.CleanText(site.LoginName, 200); name != "" {
-		who = "The account is " + name + " there, and"
+	name := transport.CleanText(site.LoginName, 200)
+	who := "The account is " + name + " there, and"
+	if name == "" {
+		return append(out, "It did not tell who the account is: it may let everybody in (anonymous access), and the account's rights there are not known.")
 	}
 	if site.SiteAdmin {
 		return append(out, who+" is an administrator of the site collection.")
@@ -311,13 +320,10 @@ func serverOf(at string) (host string, plain bool) {
 // centralAdministration opens Central Administration, by the scheme that it has.
 func (s *subject) centralAdministration(ctx context.Context, _ need) task.Result {
 	at := s.target.Connection.Endpoints.Admin
-	if at == "" {
-		return task.Result{Status: task.Skip, Finding: "the connection names no address of it"}
-	}
 	if err := s.farm.begin(ctx); err != nil {
 		return s.farmFail(advice.FarmCentral, at, err)
 	}
-	central, err := s.farm.client.Central(ctx, at)
+	central, err := s.farm.client.Central(ctx, at, s.target.Server.PlainCentral)
 	if err != nil {
 		return s.farmFail(advice.FarmCentral, at, err)
 	}
@@ -344,9 +350,4 @@ func (s *subject) centralAdministration(ctx context.Context, _ need) task.Result
 	}
 	r.Details = append(r.Details, s.signInDetails(central.URL)...)
 	return r
-}
-
-// isFarm reports whether a connection is to a SharePoint farm on the premises.
-func isFarm(c connections.Connection) bool {
-	return c.Location == connections.OnPremises && c.Kind == connections.SharePoint
 }

@@ -153,7 +153,7 @@ func farmCases() []farmCase {
 				}
 			}},
 		{name: "http instead of https", change: func(f *farm) { f.conn.Endpoints.Admin = "https://sharepoint.corp.test:34567" },
-			sites: listed, site: opened, central: good("opened, port 34567 over http, not https")},
+			sites: listed, site: opened, central: bad("it speaks http, not https", "Set-SPCentralAdministration -Port 34567", "--central-admin-url http://sharepoint.corp.test:34567"), class: advice.ClassAuth},
 		{name: "wrong port", change: func(f *farm) { f.conn.Endpoints.Admin = "http://sharepoint.corp.test:34568" }, sites: listed, site: opened,
 			central: bad("nothing listens on this port", "Get-SPWebApplication -IncludeCentralAdministration", "--central-admin-port PORT"), class: advice.ClassCheck},
 		{name: "not Central Administration", options: faults("ca-not-central"), sites: listed, site: opened, central: bad("another web application, not Central Administration", "Get-SPWebApplication -IncludeCentralAdministration"), class: advice.ClassCheck},
@@ -172,7 +172,11 @@ func farmCases() []farmCase {
 		{name: "no SiteData, no search", options: faults("sp-no-sitedata", "sp-no-search"), sites: bad("neither by SiteData nor by search"), site: opened, central: central, class: advice.ClassCheck},
 		{name: "nothing is indexed", options: faults("sp-no-sitedata", "sp-search-empty"), sites: bad("no site collection is listed", "SiteData.asmx"), site: opened, central: central, class: advice.ClassCheck},
 		{name: "no site collection", options: faults("sp-no-sites"), sites: bad("no site collection is listed"), site: bad("no site collection at this address"), central: central, class: advice.ClassCheck},
-		{name: "none at the root", options: faults("sp-no-root"), sites: good("by SiteData"), site: good("opened “"), central: central},
+		{name: "anonymous access", options: faults("sp-anonymous"), sites: listed, site: opened, central: central},
+		{name: "wrong password, anonymous access", options: faults("sp-anonymous", "no-kdc"), change: func(f *farm) { f.password = "not it" },
+			sites: bad("wrong password, or no right"), site: want{task.Pass, []string{"opened", "did not tell who the account is"}}, central: bad("wrong password, or no right"), class: advice.ClassAuth, failed: 1},
+		{name: "none at the root", options: faults("sp-no-root"), sites: good("by SiteData"), site: good("opened “", "There is no site collection at https://sharepoint.corp.test; this is one that the list has."), central: central},
+		{name: "none but another company's", options: onprem.Options{Faults: []string{"sp-no-root", "sp-foreign"}, SiteCollections: 1}, sites: good("2 by SiteData"), site: bad("no site collection at this address", "There is no site collection at https://sharepoint.corp.test."), central: central, class: advice.ClassCheck},
 		{name: "a database is broken", options: faults("sp-database-broken"), sites: want{task.Warn, []string{"by SiteData, not all could be read", "Get-SPContentDatabase"}}, site: opened, central: central},
 		{name: "host-named", options: faults("sp-host-named"), sites: good("15 by SiteData", "3 site collections on other hosts"), site: opened, central: central},
 		{name: "alternate access mapping", options: faults("sp-aam", "sp-no-root"), sites: good("by SiteData", "All have the host portal.contoso.example", "alternate access mapping"), site: good("opened “"), central: central,
@@ -324,6 +328,21 @@ func TestFarmProgressAndCancel(t *testing.T) {
 	stop()
 	if r.Class != advice.ClassCancelled || r.State != connections.StateUnverified {
 		t.Errorf("class %d, state %s", r.Class, r.State)
+	}
+}
+
+// A port that swallows everything is told as that, and with the time that a check has.
+func TestSilentCentralAdministration(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t, onprem.Options{Faults: []string{"ca-silent"}})
+	f.limit = 3 * time.Second
+	r := f.verify(t)
+	status, text := said(t, r, "central-administration")
+	if status != task.Fail || !strings.HasPrefix(text, "no answer within 3 s") || !strings.Contains(text, "firewall") || !strings.Contains(text, "Get-SPWebApplication -IncludeCentralAdministration") {
+		t.Errorf("%s: %s", status, text)
+	}
+	if r.Class != advice.ClassCheck {
+		t.Errorf("class %d", r.Class)
 	}
 }
 

@@ -199,6 +199,7 @@ func TestLaterKinds(t *testing.T) {
 	t.Parallel()
 	for _, c := range []connections.Connection{
 		{Kind: connections.MigrationTarget, Location: connections.OnPremises},
+		{Kind: connections.MigrationSource, Location: connections.OnPremises},
 	} {
 		r := verify.Run(t.Context(), verify.Options{}, verify.Target{Connection: c}, nil)
 		if r.Err == nil || r.Class != advice.ClassUsage || r.State != connections.StateUnverified || r.Checks() != nil || verify.TitlesOf(c) != nil {

@@ -117,13 +117,20 @@ func (w *World) enterFarm(out *noting, r *request, central bool) {
 		r.send(out, fromFarm(a))
 		return
 	}
-	w.signedIn(out, r, e, func() {
+	serve := func() {
 		if !r.read(out) {
 			return
 		}
-		q.Request, q.Body, q.Login = r.Request, r.body, NetBIOS+`\`+r.who.User.SAM
+		if q.Request, q.Body = r.Request, r.body; r.who != nil {
+			q.Login = NetBIOS + `\` + r.who.User.SAM
+		}
 		r.send(out, fromFarm(w.farm.Serve(q)))
-	})
+	}
+	if w.farm.Public(q) && r.Header.Get("Authorization") == "" {
+		serve()
+		return
+	}
+	w.signedIn(out, r, e, serve)
 }
 
 func fromFarm(a *sharepoint.Answer) *answer {

@@ -236,6 +236,7 @@ func TestFaultsOfTheFarm(t *testing.T) {
 		{"sp-401", farmURL + titleOnly, 401, "401 UNAUTHORIZED", 0},
 		{"ca-401", centralURL + titleOnly, 401, "401 UNAUTHORIZED", 0},
 		{"sp-no-root", farmURL + titleOnly, 404, "404 FILE NOT FOUND", 0},
+		{"sp-anonymous", farmURL + titleOnly, 200, "Contoso", 0},
 		{"sp-slow", farmURL + titleOnly, 200, "Contoso", 0}, // the world's Sleep waits for nothing
 		{"account-locked=spadmin", farmURL + titleOnly, 401, "", 1},
 		{"account-disabled=spadmin", centralURL + titleOnly, 401, "", 1},
@@ -250,6 +251,24 @@ func TestFaultsOfTheFarm(t *testing.T) {
 		if plain := strings.Contains(c.fault, "not-sharepoint"); plain != (a.header.Get("MicrosoftSharePointTeamServices") == "") {
 			t.Errorf("%+v: %v", c, a.header)
 		}
+	}
+}
+
+// Who has not signed in, is let in where that is allowed, and nowhere else.
+func TestAnonymousAccess(t *testing.T) {
+	t.Parallel()
+	w, _ := start(t, with("sp-anonymous"))
+	for url, want := range map[string]int{
+		farmURL + titleOnly: 200, farmURL + "/_api/site": 200, farmURL + "/": 200, farmURL + "/_api/web/currentuser": 200, farmURL + "/_api/search/query?querytext='a'": 401,
+		farmURL + "/_vti_bin/SiteData.asmx": 401, farmURL + "/_api/contextinfo": 401, centralURL + titleOnly: 401, farmURL + "/sites/none/_api/web": 401,
+	} {
+		a := ask(t, w, http.MethodGet, url, "", "", plainJSON, "")
+		if a.status != want || strings.HasSuffix(url, "currentuser") && !strings.Contains(a.body, "null") {
+			t.Errorf("%s: %d, want %d: %s", url, a.status, want, a.body)
+		}
+	}
+	if a := ask(t, w, http.MethodPost, farmURL+"/_api/web", "", "", plainJSON, ""); a.status != 401 {
+		t.Errorf("POST: %d", a.status)
 	}
 }
 

@@ -25,7 +25,9 @@ func farm(t testing.TB, o sharepoint.Options, faults ...string) *sharepoint.Farm
 	t.Helper()
 	used := 0
 	o.Host, o.CentralPort, o.Public, o.HostNamed, o.Foreign = host, 34567, "portal.contoso.example", []string{"team.corp.test", "projects.corp.test", "press.contoso.example"}, "sharepoint.fabrikam.example"
-	o.Now = func() time.Time { return time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC) }
+	if o.Now == nil {
+		o.Now = func() time.Time { return time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC) }
+	}
 	o.Rand = rand.NewChaCha8([32]byte{7})
 	o.Fault = func(name string) bool { return slices.Contains(faults, name) }
 	o.Strikes = func(_ string, usual int) bool { used++; return used <= usual }
@@ -68,7 +70,7 @@ func get(t testing.TB, f *sharepoint.Farm, who, url, accept string) *sharepoint.
 	return ask(t, f, who, http.MethodGet, url, header, "")
 }
 
-func reads(t *testing.T, body []byte, into any) {
+func reads(t testing.TB, body []byte, into any) {
 	t.Helper()
 	if err := json.Unmarshal(body, into); err != nil {
 		t.Fatalf("%v in %s", err, body)

@@ -28,6 +28,7 @@ func Faults() []Fault {
 		{"sp-saml-only", "", "the web application takes sign-ins by a federation server alone"},
 		{"sp-401", "", "access denied told as 401, after a whole handshake"},
 		{"sp-403", "", "access denied to everybody: 403"},
+		{"sp-anonymous", "", "every second site collection, the root among them, lets everybody in (anonymous access)"},
 		{"sp-redirect-http", "", "https is redirected to http"},
 
 		// Site collections.

@@ -1,6 +1,7 @@
 package sharepoint
 
 import (
+	"crypto/sha512"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,8 +20,9 @@ func (f *Farm) rest(app *application, r *Request) *Answer {
 	resource, more, _ := strings.Cut(rest, "/")
 	resource = strings.ToLower(resource)
 	search := resource == "search" && (strings.EqualFold(more, "query") || strings.HasPrefix(strings.ToLower(more), "query("))
+	posted := resource == "search" && strings.EqualFold(more, "postquery")
 	switch {
-	case search:
+	case search, posted:
 		name = "search"
 	case resource == "web" && strings.EqualFold(more, "currentuser"), resource == "web" && strings.HasPrefix(strings.ToLower(more), "currentuser/"):
 		name = "currentuser"
@@ -42,10 +44,14 @@ func (f *Farm) rest(app *application, r *Request) *Answer {
 	switch {
 	case resource == "contextinfo" && more == "":
 		return f.contextInfo(r, s, as, api)
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		return r.failure(name, as, http.StatusForbidden, "-2130575252, Microsoft.SharePoint.SPException", "The security validation for this page is invalid and might be corrupted. Please use your web browser's Back button to try your operation again.")
-	case search:
+	case !r.reading() && !f.fresh(r, s):
+		return r.failure(name, as, http.StatusForbidden, "-2130575251, Microsoft.SharePoint.SPException", "The security validation for this page is invalid and might be corrupted. Please use your web browser's Back button to try your operation again.")
+	case posted != !r.reading():
+		return r.otherMethod(name, as, more)
+	case search, posted:
 		return f.search(app, r, as, api)
+	case name == "currentuser" && r.Login == "":
+		return newAnswer(r.label(name), http.StatusOK, as.contentType(false), as.single(api, property{"CurrentUser", nil}))
 	case resource == "web":
 		return f.resource(r, as, api, name, more, f.web(r, app, s), "currentuser", f.user(r))
 	case resource == "site":
@@ -138,14 +144,39 @@ func (f *Farm) user(r *Request) entity {
 // contextInfo gives what a client needs in order to change things, and the version.
 func (f *Farm) contextInfo(r *Request, s *site, as format, api string) *Answer {
 	if r.Method != http.MethodPost {
-		return r.failure("contextinfo", as, http.StatusBadRequest, "-1, Microsoft.SharePoint.Client.InvalidClientQueryException", "The HTTP method '"+r.Method+"' cannot be used to access the resource 'GetContextWebInformation'. The operation type of the resource is specified as 'Default'. Please use correct HTTP method to invoke the resource.")
+		return r.otherMethod("contextinfo", as, "GetContextWebInformation")
 	}
-	now := f.o.Now().UTC()
-	digest := fmt.Sprintf("0x%064X%064X,%s", now.UnixNano(), len(s.id), now.Format("02 Jan 2006 15:04:05 -0000"))
+	made := f.o.Now().UTC().Format(digestTime)
 	return newAnswer(r.label("contextinfo"), http.StatusOK, as.contentType(false), as.result(api, "GetContextWebInformation", object{"SP.ContextWebInformation", []property{
-		{"FormDigestTimeoutSeconds", 1800}, {"FormDigestValue", digest}, {"LibraryVersion", f.Version().Build}, {"SiteFullUrl", f.url(r, s)},
+		{"FormDigestTimeoutSeconds", int(digestLife.Seconds())}, {"FormDigestValue", digest(r, s, made)}, {"LibraryVersion", f.Version().Build}, {"SiteFullUrl", f.url(r, s)},
 		{"SupportedSchemaVersions", list{"Collection(Edm.String)", []any{"14.0.0.0", "15.0.0.0"}}}, {"WebFullUrl", f.url(r, s)},
 	}}))
+}
+
+// A form digest is good for this long, and tells when it was made.
+const (
+	digestLife = 30 * time.Minute
+	digestTime = "02 Jan 2006 15:04:05 -0000"
+)
+
+// digest is the form digest of a user, a site collection and a moment.
+func digest(r *Request, s *site, made string) string {
+	return fmt.Sprintf("0x%X,%s", sha512.Sum512([]byte(s.id+"\n"+strings.ToLower(r.Login)+"\n"+made)), made)
+}
+
+// fresh tells whether a request has a form digest that is still good.
+func (f *Farm) fresh(r *Request, s *site) bool {
+	given := r.Header.Get("X-RequestDigest")
+	_, text, _ := strings.Cut(given, ",")
+	made, err := time.Parse(digestTime, text)
+	age := f.o.Now().Sub(made)
+	return err == nil && age > -time.Second && age <= digestLife && given == digest(r, s, text)
+}
+
+func (r *Request) reading() bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+func (r *Request) otherMethod(name string, as format, resource string) *Answer {
+	return r.failure(name, as, http.StatusBadRequest, "-1, Microsoft.SharePoint.Client.InvalidClientQueryException", "The HTTP method '"+r.Method+"' cannot be used to access the resource '"+resource+"'. The operation type of the resource is specified as 'Default'. Please use correct HTTP method to invoke the resource.")
 }
 
 func number(s string, usual int) (int, bool) {

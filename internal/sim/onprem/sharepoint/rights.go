@@ -22,7 +22,23 @@ func (f *Farm) may(r *Request, s *site) bool {
 	if r.Central && !f.has("ca-not-central") {
 		return p.FarmAdministrator
 	}
-	return p.Policy >= FullRead || p.SiteAdministrator || p.Reader && s.open
+	return p.Policy >= FullRead || p.SiteAdministrator || s.open && (p.Reader || r.Login == "")
+}
+
+// Public tells whether the farm answers a request of somebody who has not signed in:
+// anonymous access to sites and to their REST service, where an administrator has
+// allowed both. What SharePoint says of the current user then is unsure: nothing, here.
+//
+// Source: learn.microsoft.com/sharepoint/dev/general-development, "Use Remote Interfaces".
+func (f *Farm) Public(r *Request) bool {
+	if r.Central || !f.has("sp-anonymous") || !r.reading() {
+		return false
+	}
+	probe := *r
+	probe.split()
+	resource, _, _ := strings.Cut(strings.TrimPrefix(strings.ToLower(probe.rest), "/_api/"), "/")
+	s := f.within(f.application(&probe), &probe, probe.base)
+	return s != nil && s.open && (probe.rest == "/" || resource == "web" || resource == "site")
 }
 
 // claim is the login name as claims authentication writes it.

@@ -1,9 +1,11 @@
 package sharepoint
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -16,57 +18,109 @@ const (
 // contentClass matches the property restriction that finds site collections or sites.
 var contentClass = regexp.MustCompile(`(?i)contentclass\s*[:=]\s*"?(STS_Site|STS_Web)\b"?`)
 
-// search is the search REST service: GET query. It finds site collections, and the
-// sites at their top, and of them those that the user may read. Rows that look alike are
-// taken for duplicates unless trimduplicates is false; every fifth site collection looks
-// like the one before it.
-//
-// Source: learn.microsoft.com/sharepoint/dev/general-development/sharepoint-search-rest-api-overview
-// and .../sharepoint/install/software-boundaries-limits for the limits. Unsure: what is
-// said when the search service is missing, and beyond the last start row.
-func (f *Farm) search(app *application, r *Request, as format, api string) *Answer {
-	query := r.URL.Query()
+// query is what a search is asked for.
+type query struct {
+	text, selected string
+	rows, start    int
+	untrimmed      bool // duplicates, too
+}
+
+// queryOfURL reads a query of GET; what cannot be read comes back in quotes.
+func queryOfURL(r *Request) (q query, wrong string) {
+	given := r.URL.Query()
 	if _, in, found := strings.Cut(r.rest, "("); found { // query(querytext='…',rowlimit=…)
 		for part := range strings.SplitSeq(strings.TrimSuffix(in, ")"), ",") {
 			key, value, _ := strings.Cut(part, "=")
-			query.Set(strings.TrimSpace(key), value)
+			given.Set(strings.TrimSpace(key), value)
 		}
 	}
 	argument := func(name string) string {
-		for key, values := range query { // their names are known in any case
+		for key, values := range given { // their names are known in any case
 			if strings.EqualFold(key, name) {
 				return values[0]
 			}
 		}
 		return ""
 	}
-	const invalid = "-1, Microsoft.SharePoint.Client.InvalidClientQueryException"
-	text, ok := literal(argument("querytext"))
-	if !ok {
-		return r.failure("search", as, http.StatusBadRequest, invalid, "The expression \""+argument("querytext")+"\" is not valid.")
+	expression := func(text string) string { return "The expression \"" + text + "\" is not valid." }
+	var ok bool
+	if q.text, ok = literal(argument("querytext")); !ok {
+		return q, expression(argument("querytext"))
 	}
-	rows, ok := number(argument("rowlimit"), usualRows)
-	start, good := number(argument("startrow"), 0)
-	if !ok || !good {
-		return r.failure("search", as, http.StatusBadRequest, invalid, "The expression \""+argument("rowlimit")+"\" is not valid.")
+	if q.rows, ok = number(argument("rowlimit"), usualRows); !ok {
+		return q, expression(argument("rowlimit"))
+	}
+	if q.start, ok = number(argument("startrow"), 0); !ok {
+		return q, expression(argument("startrow"))
+	}
+	q.selected, _ = literal(argument("selectproperties"))
+	q.untrimmed = strings.EqualFold(argument("trimduplicates"), "false")
+	return q, ""
+}
+
+// queryOfBody reads a query of POST: the same in JSON, where lists are lists, or in the
+// verbose form results. Unsure: what is said of a body that cannot be read.
+func queryOfBody(r *Request) (q query, wrong string) {
+	var given struct {
+		Request struct {
+			QueryText, SelectProperties json.RawMessage
+			RowLimit, StartRow          *int
+			TrimDuplicates              *bool
+		}
+	}
+	const unreadable = "Invalid JSON. A token was not recognized in the JSON content."
+	if json.Unmarshal(r.Body, &given) != nil || json.Unmarshal(given.Request.QueryText, &q.text) != nil {
+		return q, unreadable
+	}
+	var list []string
+	var verbose struct{ Results []string }
+	if p := given.Request.SelectProperties; p != nil && json.Unmarshal(p, &list) != nil && json.Unmarshal(p, &verbose) != nil {
+		return q, unreadable
+	}
+	q.selected = strings.Join(append(list, verbose.Results...), ",")
+	if q.rows = usualRows; given.Request.RowLimit != nil {
+		q.rows = max(0, *given.Request.RowLimit)
+	}
+	if given.Request.StartRow != nil {
+		q.start = max(0, *given.Request.StartRow)
+	}
+	q.untrimmed = given.Request.TrimDuplicates != nil && !*given.Request.TrimDuplicates
+	return q, ""
+}
+
+// search is the search REST service: GET query and POST postquery. It finds site
+// collections, and the sites at their top, and of them those that the user may read. Rows
+// that look alike are taken for duplicates unless trimduplicates is false; every fifth
+// site collection looks like the one before it.
+//
+// Source: learn.microsoft.com/sharepoint/dev/general-development/sharepoint-search-rest-api-overview
+// and .../sharepoint/install/software-boundaries-limits for the limits. Unsure: what is
+// said when the search service is missing, and beyond the last start row.
+func (f *Farm) search(app *application, r *Request, as format, api string) *Answer {
+	operation, read := "query", queryOfURL
+	if !r.reading() {
+		operation, read = "postquery", queryOfBody
+	}
+	q, wrong := read(r)
+	if wrong != "" {
+		return r.failure("search", as, http.StatusBadRequest, "-1, Microsoft.SharePoint.Client.InvalidClientQueryException", wrong)
 	}
 	if f.has("sp-no-search") || app == &f.central {
 		return r.failure("search", as, http.StatusInternalServerError, "-1, System.InvalidOperationException", "The search request was unable to connect to the Search Service.")
 	}
-	if start > maxStart {
+	if q.start > maxStart {
 		return r.failure("search", as, http.StatusInternalServerError, "-1, Microsoft.Office.Server.Search.Query.InternalQueryErrorException", "The value of StartRow is too large.")
 	}
-	rows = min(rows, maxRows)
-	found, duplicates := f.found(app, r, text, !strings.EqualFold(argument("trimduplicates"), "false"))
-	from := min(start, len(found))
+	rows := min(q.rows, maxRows)
+	found, duplicates := f.found(app, r, q.text, !q.untrimmed)
+	from := min(q.start, len(found))
 	if f.has("sp-search-stuck") {
 		from = 0
 	}
 	page := found[from:min(from+rows, len(found))]
-	selected, _ := literal(argument("selectproperties"))
 	cells := make([]any, 0, len(page))
 	for i, hit := range page {
-		cells = append(cells, object{"SP.SimpleDataRow", []property{{"Cells", list{"", f.cells(r, hit, from+i, selected)}}}})
+		cells = append(cells, object{"SP.SimpleDataRow", []property{{"Cells", list{"", f.cells(r, hit, from+i, q.selected)}}}})
 	}
 	pair := func(key, value, kind string) object {
 		return object{"SP.KeyValue", []property{{"Key", key}, {"Value", value}, {"ValueType", kind}}}
@@ -80,8 +134,8 @@ func (f *Farm) search(app *application, r *Request, as format, api string) *Answ
 	primary := object{"Microsoft.Office.Server.Search.REST.QueryResult", []property{
 		{"CustomResults", list{"Collection(Microsoft.Office.Server.Search.REST.CustomResult)", nil}}, {"QueryId", r.ID}, {"QueryRuleId", guid(zero)}, {"RefinementResults", nil}, {"RelevantResults", relevant}, {"SpecialTermResults", nil},
 	}}
-	return newAnswer(r.label("search"), http.StatusOK, as.contentType(false), as.result(api, "query", object{"Microsoft.Office.Server.Search.REST.SearchResult", []property{
-		{"ElapsedTime", 41}, {"PrimaryQueryResult", primary}, {"Properties", list{"", []any{pair("RowLimit", argument("rowlimit"), "Edm.Int32"), pair("SourceId", "8413cd39-2156-4e00-b54d-11efd9430b0a", "Edm.Guid")}}},
+	return newAnswer(r.label("search"), http.StatusOK, as.contentType(false), as.result(api, operation, object{"Microsoft.Office.Server.Search.REST.SearchResult", []property{
+		{"ElapsedTime", 41}, {"PrimaryQueryResult", primary}, {"Properties", list{"", []any{pair("RowLimit", strconv.Itoa(rows), "Edm.Int32"), pair("SourceId", "8413cd39-2156-4e00-b54d-11efd9430b0a", "Edm.Guid")}}},
 		{"SecondaryQueryResults", list{"Collection(Microsoft.Office.Server.Search.REST.QueryResult)", nil}}, {"SpellingSuggestion", ""}, {"TriggeredRules", list{"Collection(Edm.Guid)", nil}},
 	}}))
 }

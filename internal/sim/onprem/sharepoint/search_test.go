@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/c2conn/c2conn/internal/sim/onprem/sharepoint"
 )
@@ -128,6 +129,81 @@ func TestSearchRefuses(t *testing.T) {
 		!strings.Contains(string(a.Body), `"Rows":{"results":[{"__metadata":{"type":"SP.SimpleDataRow"},"Cells":{"results":[`) {
 		t.Errorf("%s", a.Body)
 	}
+}
+
+// digest asks for a form digest, as a client does before it posts.
+func digest(t testing.TB, f *sharepoint.Farm, who, site string) string {
+	t.Helper()
+	var got struct{ FormDigestValue string }
+	reads(t, ask(t, f, who, http.MethodPost, site+"/_api/contextinfo", map[string]string{"Accept": noMetadata}, "").Body, &got)
+	return got.FormDigestValue
+}
+
+func TestPostQuery(t *testing.T) {
+	t.Parallel()
+	const site = "https://" + host
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	f := farm(t, sharepoint.Options{Sites: 40, Now: func() time.Time { return now }})
+	mine := digest(t, f, admin, site)
+	post := func(who, url, digest, body string) *sharepoint.Answer {
+		t.Helper()
+		return ask(t, f, who, http.MethodPost, url, map[string]string{"Accept": noMetadata, "Content-Type": "application/json;odata=verbose", "X-RequestDigest": digest}, body)
+	}
+	const at, all = site + "/_api/search/postquery", `{"request":{"Querytext":"contentclass:STS_Site","RowLimit":30,"TrimDuplicates":false,"SelectProperties":["Title","Path"]}}`
+	for _, c := range []struct {
+		body        string
+		rows, total int
+	}{
+		{all, 30, 40},
+		{`{"request":{"__metadata":{"type":"Microsoft.Office.Server.Search.REST.SearchRequest"},"querytext":"contentclass:STS_Site","StartRow":30,"RowLimit":30,"trimduplicates":false,"SelectProperties":{"results":["Path"]}}}`, 10, 40},
+		{`{"request":{"Querytext":"contentclass:STS_Site","SelectProperties":[],"RefinementFilters":[]}}`, 10, 32},
+	} {
+		var r rows
+		a := post(admin, at, mine, c.body)
+		if reads(t, a.Body, &r); a.Status != 200 || r.PrimaryQueryResult.RelevantResults.RowCount != c.rows || r.PrimaryQueryResult.RelevantResults.TotalRows != c.total || len(r.column("Path")) != c.rows {
+			t.Errorf("%s: %d %s", c.body, a.Status, a.Body)
+		}
+	}
+	for what, c := range map[string]struct {
+		who, url, digest, body string
+		status                 int
+	}{
+		"no digest":           {admin, at, "", all, 403},
+		"another user's":      {reader, at, mine, all, 403},
+		"another site's":      {admin, site + "/sites/hr/_api/search/postquery", mine, all, 403},
+		"another moment's":    {admin, at, strings.Replace(mine, "12:00:00", "12:00:01", 1), all, 403},
+		"one that is none":    {admin, at, "0x00", all, 403},
+		"no JSON":             {admin, at, mine, "querytext='a'", 400},
+		"text of other types": {admin, at, mine, `{"request":{"Querytext":7}}`, 400},
+		"rows of other types": {admin, at, mine, `{"request":{"Querytext":"a","RowLimit":"many"}}`, 400},
+		"too far":             {admin, at, mine, `{"request":{"Querytext":"a","StartRow":60000}}`, 500},
+		"the other method":    {admin, site + "/_api/search/query?querytext='a'", mine, "", 400},
+	} {
+		if a := post(c.who, c.url, c.digest, c.body); a.Status != c.status || c.status == 403 != strings.Contains(string(a.Body), "The security validation for this page is invalid") {
+			t.Errorf("%s: %d %s", what, a.Status, a.Body)
+		}
+	}
+	if a := get(t, f, admin, at, noMetadata); a.Status != http.StatusBadRequest {
+		t.Errorf("GET: %d %s", a.Status, a.Body)
+	}
+	now = now.Add(30*time.Minute + time.Second)
+	if a := post(admin, at, mine, all); a.Status != http.StatusForbidden {
+		t.Errorf("an old digest: %d %s", a.Status, a.Body)
+	}
+}
+
+// FuzzPostQuery never panics, whatever is posted.
+func FuzzPostQuery(fz *testing.F) {
+	fz.Add(`{"request":{"Querytext":"contentclass:STS_Site","RowLimit":500,"SelectProperties":{"results":["Path"]}}}`)
+	fz.Add(`{"request":{"Querytext":"a","StartRow":-1,"TrimDuplicates":"false","SelectProperties":[null]}}`)
+	fz.Add(`{"request":[]}`)
+	f := farm(fz, sharepoint.Options{}, "sp-hostile")
+	mine := digest(fz, f, admin, "https://"+host)
+	fz.Fuzz(func(t *testing.T, body string) {
+		if a := ask(t, f, admin, http.MethodPost, "https://"+host+"/_api/search/postquery", map[string]string{"Accept": noMetadata, "X-RequestDigest": mine}, body); a.Status < 200 || a.Status > 599 || a.Status == http.StatusForbidden {
+			t.Errorf("%d", a.Status)
+		}
+	})
 }
 
 // FuzzRequest never panics, whatever the path, the query and the Accept header are.

@@ -119,7 +119,7 @@ func (c *call) reply(r *Request, name, inner string) *Answer {
 }
 
 // fault is a SOAP fault. With a detail it is a SoapServerException of SharePoint, which
-// tells its reason there ([MS-SITEDATS], section 2.2.4.4, SOAPFaultDetails).
+// tells its reason there ([MS-SITEDATS], section 2.2.4.20, SOAPFaultDetails).
 func (c *call) fault(r *Request, name, code, text, detail, number string) *Answer {
 	inner := `<detail />`
 	if detail != "" {
