@@ -44,6 +44,9 @@ func realDeeds() deeds {
 
 // learn takes over what work on a fork has found out.
 func (s *Session) learn(fork *Session) {
+	if fork.Answers.Get(foundSum) != s.Answers.Get(foundSum) {
+		delete(s.Answers, keyTrust) // it was about another certificate
+	}
 	for key, v := range fork.Answers {
 		if strings.HasPrefix(key, "found.") {
 			s.Answers[key] = v

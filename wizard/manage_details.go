@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/task"
 )
 
@@ -79,16 +80,23 @@ func (m *manage) detailLines(r *manageRow, width int, now time.Time) []string {
 	say("Tenant", strings.Join(nonEmpty(clean(c.Tenant.Name), clean(c.Tenant.Domain), c.Tenant.ID), " · "))
 	say("Account", clean(c.Account))
 	say("Application", strings.Join(nonEmpty(clean(c.Registration.AppName), c.Registration.ClientID, c.Registration.Mode), " · "))
-	cred := strings.ReplaceAll(c.Credential.Type, "-", " ")
+	by := strings.ReplaceAll(c.Credential.Type, "-", " ")
 	if c.Credential.Thumbprint != "" {
-		cred += " " + c.Credential.Thumbprint
+		by += " " + c.Credential.Thumbprint
 	}
 	if t := c.Credential.NotAfter; !t.IsZero() {
 		text, _ := expiry(now, t)
-		cred += ", until " + t.UTC().Format(time.DateOnly) + " (" + text + ")"
+		by += ", until " + t.UTC().Format(time.DateOnly) + " (" + text + ")"
 	}
-	say("Signs in by", cred)
-	say("SharePoint", clean(c.Endpoints.SharePoint))
+	if c.Credential.PlainNTLM {
+		by += ", over http also with NTLM"
+	}
+	say("Signs in by", by)
+	sites := []string{clean(c.Endpoints.SharePoint)}
+	if c.Location == connections.OnPremises {
+		sites = append(sites, clean(c.Endpoints.Admin)) // Central Administration
+	}
+	say("SharePoint", strings.Join(nonEmpty(sites...), " · "))
 	say("Fleet", clean(c.Fleet))
 	return lines
 }

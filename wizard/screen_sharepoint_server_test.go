@@ -1,10 +1,13 @@
 package wizard
 
 import (
+	"context"
+	"strings"
 	"testing"
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/task"
+	"github.com/c2conn/c2conn/internal/winauth"
 )
 
 // Scenes of connections to a SharePoint Server on the premises.
@@ -83,4 +86,32 @@ func TestPlainSharePointServer(t *testing.T) {
 		"2", "sharepoint", "https://sp01", "http://SharePoint.contoso.com/", "0", "34567", "", // an address that is at last right
 		"", "spadmin@contoso.com", "", "Pa55w0rd!", "2", // by a password, also with NTLM
 		"", "", "1")
+}
+
+// TestSecondStrangeCertificate: who trusts one certificate has not trusted the next one.
+func TestSecondStrangeCertificate(t *testing.T) {
+	t.Parallel()
+	sites, central := untrusted(), untrusted()
+	sites.Host, central.Host = "sharepoint.contoso.com:443", "sharepoint.contoso.com:34567"
+	central.SHA256 = strings.Repeat("A1", 32)
+	d := farmAnswered(t)
+	configure, accepted := d.m.configure, []map[string]string{}
+	d.m.configure = func(ctx context.Context, s *Session, listen func(task.Event)) (*Outcome, error) {
+		pins := acceptedPins(s.Answers)
+		accepted = append(accepted, pins)
+		for _, e := range []*winauth.UntrustedError{sites, central} {
+			if pins[e.Host] != e.SHA256 {
+				return nil, s.askTrust(e)
+			}
+		}
+		return configure(ctx, s, listen)
+	}
+	d = d.keys("enter", "b", "down", "space").next().next().keys("enter", "r")
+	if last := accepted[len(accepted)-1]; len(accepted) != 3 || last[sites.Host] != sites.SHA256 || last[central.Host] != "" {
+		t.Errorf("trusted: %v", accepted)
+	}
+	d = d.keys("b", "down", "space").next().next().keys("enter")
+	if last := accepted[len(accepted)-1]; last[sites.Host] != sites.SHA256 || last[central.Host] != central.SHA256 {
+		t.Errorf("trusted: %v\n%s", accepted, d.m.View().Content)
+	}
 }

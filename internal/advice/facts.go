@@ -1,8 +1,10 @@
 package advice
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,13 +30,14 @@ type Facts struct {
 	CredentialType string // certificate or client-secret
 	Thumbprint     string // SHA-1, of the local certificate
 	Kind           connections.Kind
-	OnPremises     bool          // the servers are on the premises
-	Permission     string        // the role that the failed call needs
-	Carried        bool          // the token of the failed call carries it, or one that contains it
-	Patience       time.Duration // how long the failed call could wait; 0 means half a minute
-	Resource       string        // what the failed call wanted a token for, where it is none of Microsoft 365's own services
-	SecretIsID     bool          // the client secret has the shape of a GUID
-	Now            time.Time     // by this computer's clock; zero where it does not matter
+	OnPremises     bool              // the servers are on the premises
+	Pins           map[string]string // the certificates that somebody trusted, by host and port
+	Permission     string            // the role that the failed call needs
+	Carried        bool              // the token of the failed call carries it, or one that contains it
+	Patience       time.Duration     // how long the failed call could wait; 0 means half a minute
+	Resource       string            // what the failed call wanted a token for, where it is none of Microsoft 365's own services
+	SecretIsID     bool              // the client secret has the shape of a GUID
+	Now            time.Time         // by this computer's clock; zero where it does not matter
 
 	// The rest is for errors of an administrator who signs in, and of the calls
 	// made with that sign-in; with Login empty it is the application itself.
@@ -301,6 +304,21 @@ func (f Facts) newPassword() string {
 		return ""
 	}
 	return "If the password was changed, give the new one: c2conn edit " + ShellWord(f.Connection) + " --password-file FILE"
+}
+
+// sums are what is to be trusted from now on: the certificate that a server shows, and
+// those that other ports of the connection have.
+func (f Facts) sums(host, sum string) string {
+	if sum == "" {
+		sum = "SHA256"
+	}
+	list := []string{sum}
+	for _, at := range slices.Sorted(maps.Keys(f.Pins)) {
+		if pin := f.Pins[at]; f.Connection != "" && at != host && !slices.Contains(list, pin) {
+			list = append(list, pin)
+		}
+	}
+	return transport.CleanText(strings.Join(list, ","), 500)
 }
 
 // trust is the step that trusts a server's certificate, up to its sum.

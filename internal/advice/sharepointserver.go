@@ -44,8 +44,9 @@ func (e *FarmError) Unwrap() error { return e.Err }
 
 // NoCollectionsError is a list of site collections without an entry.
 type NoCollectionsError struct {
-	URL string
-	Way sharepointserver.Way
+	URL    string
+	Way    sharepointserver.Way
+	WhyNot error // why SiteData did not list them, where search did
 }
 
 func (e *NoCollectionsError) Error() string {
@@ -189,15 +190,25 @@ func (e *FarmError) listJudgement(list *sharepointserver.ListError, f Facts) jud
 	r := row{
 		what: "The site collections cannot be listed.", short: "neither by SiteData nor by search",
 		why:  "Two ways were tried. SiteData: " + siteData + ". Search: " + search + ".",
-		next: []string{"SiteData lists all of the web application; it takes Full Read on it."}, link: farmPolicyLink, class: ClassCheck,
-	}
-	for _, step := range e.rights() {
-		if step != "{again}" {
-			r.next = append(r.next, step)
-		}
+		next: e.siteDataSteps(list.SiteData), link: farmPolicyLink, class: ClassCheck,
 	}
 	r.next = append(r.next, "Or mend search, which lists what is indexed: Central Administration › Manage service applications › Search Service Application shows whether it crawls.", "{again}")
 	return judgement{row: r}
+}
+
+// siteDataSteps let SiteData list the site collections, which it did not for the reason
+// given.
+func (e *FarmError) siteDataSteps(whyNot error) []string {
+	if notThere(whyNot) {
+		return []string{"SiteData (/_vti_bin/SiteData.asmx) lists all of the web application, but it is not there (404). Ask whoever runs the farm whether it is meant to be closed; search crawls by it, too."}
+	}
+	steps := []string{"SiteData lists all of the web application; it takes Full Read on it."}
+	for _, step := range e.rights() {
+		if step != "{again}" {
+			steps = append(steps, step)
+		}
+	}
+	return steps
 }
 
 func notThere(err error) bool {
@@ -309,7 +320,7 @@ func noCollectionsRow(e *NoCollectionsError) row {
 	}
 	if e.Way == sharepointserver.Search {
 		r.why = "SiteData could not be asked, and search lists what is indexed and {account} may see: nothing so far."
-		r.next = append([]string{"Let SiteData list them: it takes Full Read on the web application."}, (&FarmError{Part: FarmSites, URL: e.URL}).rights()...)
+		r.next = append((&FarmError{Part: FarmSites, URL: e.URL}).siteDataSteps(e.WhyNot), "Or let search crawl first: Central Administration › Manage service applications › Search Service Application shows whether it does.", "{again}")
 		r.link = farmPolicyLink
 	}
 	return r

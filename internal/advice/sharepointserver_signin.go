@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/c2conn/c2conn/internal/sharepointserver"
 	"github.com/c2conn/c2conn/internal/winauth"
 )
 
@@ -76,7 +77,7 @@ func (e *FarmError) plainRow(plain *winauth.PlainError, f Facts) row {
 	if e.Part == FarmCentral {
 		r.next = append(append([]string{"Best is https for Central Administration, too; on the server that runs it (the certificate is bound in IIS):", "PS> Set-SPCentralAdministration -Port " + portOf(e.URL) + " -SecureSocketsLayer"},
 			f.give("Then give its address", "central-admin-url", e.httpsURL())...),
-			"Or Kerberos: its web application takes the authentication provider Negotiate (Kerberos), and the farm's account a service principal name, which a domain administrator gives it:",
+			"Or Kerberos, where no site that runs under another account has the same host name: the authentication provider Negotiate (Kerberos), and a service principal name for the farm's account, which a domain administrator gives it:",
 			"PS> setspn -S HTTP/"+host+" 'DOMAIN\\FARMACCOUNT'")
 	}
 	if plain.Err != nil {
@@ -92,6 +93,22 @@ func (e *FarmError) plainRow(plain *winauth.PlainError, f Facts) row {
 	}
 	r.next = append(r.next, "{again}")
 	return r
+}
+
+// answered is the address that was asked; that of Central Administration has the scheme
+// which told most.
+func (e *FarmError) answered() string {
+	central, ok := errors.AsType[*sharepointserver.CentralError](e.Err)
+	if !ok {
+		return e.URL
+	}
+	_, rest, _ := strings.Cut(e.URL, "://")
+	for scheme, err := range central.Tried {
+		if errors.Is(err, central.Likely) {
+			return scheme + "://" + rest
+		}
+	}
+	return e.URL
 }
 
 // plainCentralRow is for a Central Administration over http where the connection names
@@ -149,7 +166,7 @@ func (e *FarmError) rights() []string {
 	if e.Part == FarmCentral {
 		return []string{"Central Administration › Security › Manage the farm administrators group: add {account}.",
 			"Or in the SharePoint Management Shell, as farm administrator (DOMAIN\\NAME is {account}):",
-			"PS> New-SPUser -UserAlias 'DOMAIN\\NAME' -Web " + Literal(originOr(e.URL, "URL")) + " -Group 'Farm Administrators'", "{again}"}
+			"PS> New-SPUser -UserAlias 'DOMAIN\\NAME' -Web " + Literal(originOr(e.answered(), "URL")) + " -Group 'Farm Administrators'", "{again}"}
 	}
 	steps := []string{"Central Administration › Application Management › Manage web applications › User Policy: add {account} with Full Read to back up, Full Control to restore, too.",
 		"Or in the SharePoint Management Shell, as farm administrator (DOMAIN\\NAME is {account}; FullControl instead of FullRead to restore, too):",

@@ -112,6 +112,7 @@ func farmErrors() []known {
 		{name: "no site collection is indexed", err: &NoCollectionsError{URL: farmURL, Way: sharepointserver.Search}, class: ClassCheck},
 		{name: "a part of the list", err: &PartialListError{URL: farmURL, Way: sharepointserver.SiteData, Err: farmAnswer("SiteData", sharepointserver.Fault, 500)}, class: ClassCheck},
 		{name: "a part of the list, by search", err: &PartialListError{URL: farmURL, Way: sharepointserver.Search, Err: errors.New("the search gives no more than 50500 of 100000 results")}, class: ClassCheck},
+		{name: "no site collection is indexed, no SiteData", err: &NoCollectionsError{URL: farmURL, Way: sharepointserver.Search, WhyNot: &sharepointserver.Error{Op: "SiteData", URL: farmURL, Reason: sharepointserver.NotThere, Status: 404, SharePoint: true}}, class: ClassCheck},
 		{name: "out of support", err: &OldServerError{Name: "SharePoint Server 2016", Build: "16.0.5161.1000", Ended: "2026-07-14"}, class: ClassCheck},
 	}
 	for i := range list {

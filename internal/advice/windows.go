@@ -40,7 +40,7 @@ func windowsRow(err error, f Facts) (row, bool) {
 			why: "Trusted: SHA-256 " + or(changed.Want, "?") + ". Shown: " + or(changed.Got, "?") + " (" + or(changed.Reason, "it does not verify") + "). Either somebody renewed it, or somebody else answers in its place.",
 			next: []string{"Ask whoever runs the server whether the certificate was renewed, and compare the SHA-256 with the server's own:",
 				f.certificateSums(),
-				"Only if it is the same, trust the new one: {trust}" + or(changed.Got, "SHA256"), "If it is not, tell your security team."},
+				"Only if it is the same, trust the new one: {trust}" + f.sums(changed.Host, changed.Got), "If it is not, tell your security team."},
 			class: ClassAuth,
 		}, true
 	case errors.As(err, &untrusted) && ldapPort(untrusted.Host):
@@ -55,7 +55,7 @@ func windowsRow(err error, f Facts) (row, bool) {
 			why: capital(or(untrusted.Reason, "no authority vouches for it")) + ". SHA-256: " + or(untrusted.SHA256, "?") + "." + selfMade(f),
 			next: []string{"Compare the SHA-256 with the server's own, on the server:",
 				f.certificateSums(),
-				"If it is the same, trust it: {trust}" + or(untrusted.SHA256, "SHA256"),
+				"If it is the same, trust it: {trust}" + f.sums(untrusted.Host, untrusted.SHA256),
 				"Better: give the server a certificate of an authority that this computer trusts, for the name that you use (SSL_CERT_FILE adds an authority).", "{again}"},
 			link: certificateLink(f), class: ClassAuth,
 		}, true

@@ -80,6 +80,53 @@ func TestVerifyFarmKeepsTheScheme(t *testing.T) {
 	contains(t, stdout, "Central Administration "+centralHTTPS)
 }
 
+// TestEditFarmsCentral: the port and the address of Central Administration follow each
+// other, whichever of the two is changed.
+func TestEditFarmsCentral(t *testing.T) {
+	t.Parallel()
+	for _, change := range []string{"central-admin-port=34567", "central-admin-url=" + centralHTTP} {
+		t.Run(change, func(t *testing.T) {
+			t.Parallel()
+			n := newNetwork(t, onprem.Options{})
+			n.withFarms(onprem.FarmAdminPassword, "http://sharepoint.corp.test:34568", plainNTLM, "farm")
+			n.must(0, "edit", "farm", "--set", change)
+			stdout, _ := n.must(0, "show", "farm")
+			contains(t, stdout, "Central Administration "+centralHTTP)
+		})
+	}
+	n := newNetwork(t, onprem.Options{})
+	n.withFarms(onprem.FarmAdminPassword, centralHTTP, plainNTLM, "farm")
+	_, stderr := n.must(2, "edit", "farm", "--set", "central-admin-port=70000")
+	contains(t, stderr, "a port is a number from 1 to 65535")
+}
+
+// TestFarmsCertificates: sites and Central Administration show two certificates. Who names
+// one has not been deceived about the other, and what renews one keeps the other.
+func TestFarmsCertificates(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Faults: []string{"sp-self-signed", "ca-self-signed"}})
+	sites := n.world.SharePointFingerprint()
+	args := func(sums string) []string {
+		return []string{"new", "sharepoint", "--on-premises", "--sharepoint-url", "https://sharepoint.corp.test", "--central-admin-port", "34567", "--ad-domain", "corp.test",
+			"--admin-upn", onprem.FarmAdmin, "--password-file", n.file("farm.pass", onprem.FarmAdminPassword+"\n"), "--certificate-sha256", sums, "--name", "new"}
+	}
+	n.env["SSL_CERT_FILE"] = n.file("ca.pem", string(n.world.Authority()))
+	_, stderr := n.must(2, args(sites)...)
+	contains(t, stderr, "sharepoint.corp.test:34567 shows a certificate that is not trusted")
+	_, shown, _ := strings.Cut(stderr, "sharepoint.corp.test:34567 shows")
+	_, shown, _ = strings.Cut(shown, "SHA-256 ")
+	central := strings.ReplaceAll(shown[:71], " ", "")
+	n.must(0, args(sites+","+central)...)
+
+	pins := centralHTTPS + "\npins:\n  sharepoint.corp.test:443: " + strings.Repeat("A1", 32) + "\n  sharepoint.corp.test:34567: " + central
+	n.withFarms(onprem.FarmAdminPassword, pins, "", "farm")
+	renewed := "certificate-sha256=" + sites + "," + central
+	_, stderr = n.must(3, "verify", "farm")
+	contains(t, strings.Join(strings.Fields(stderr), ""), "c2conneditfarm--set"+renewed)
+	n.must(0, "edit", "farm", "--set", renewed)
+	n.must(0, "verify", "farm")
+}
+
 // TestFarmStaysWithTLS: where https is saved or given, nobody signs in over http, whoever
 // answers there, and the profile stays as it is.
 func TestFarmStaysWithTLS(t *testing.T) {
@@ -128,7 +175,7 @@ func TestVerifyFarmsFail(t *testing.T) {
 		n := newNetwork(t, onprem.Options{Faults: []string{"ca-401"}})
 		n.withFarms(onprem.FarmAdminPassword, centralHTTP, plainNTLM, "farm")
 		_, stderr := n.must(5, "verify", "farm")
-		contains(t, stderr, "may not open Central Administration", "-Group 'Farm Administrators'")
+		contains(t, stderr, "may not open Central Administration", "-Web '"+centralHTTP+"' -Group 'Farm Administrators'")
 	})
 	t.Run("wrong password of several", func(t *testing.T) {
 		t.Parallel()

@@ -97,7 +97,7 @@ func (s *subject) farmSites(ctx context.Context, _ need) task.Result {
 	var r task.Result
 	switch {
 	case len(list.URLs) == 0:
-		r = s.fail("", &advice.NoCollectionsError{URL: at, Way: list.Way})
+		r = s.fail("", &advice.NoCollectionsError{URL: at, Way: list.Way, WhyNot: list.WhyNot})
 	case list.Partial != nil:
 		r = s.warn(finding+", not all could be read", &advice.PartialListError{URL: at, Way: list.Way, Err: list.Partial})
 	default:

@@ -170,7 +170,7 @@ func farmCases() []farmCase {
 		{name: "SiteData refuses", options: faults("sp-sitedata-denied"), sites: good("12 by search", "Not by SiteData: no right to list"), site: opened, central: central},
 		{name: "no SiteData", options: faults("sp-no-sitedata"), sites: good("12 by search", "Not by SiteData: it is not there (404)"), site: opened, central: central},
 		{name: "no SiteData, no search", options: faults("sp-no-sitedata", "sp-no-search"), sites: bad("neither by SiteData nor by search"), site: opened, central: central, class: advice.ClassCheck},
-		{name: "nothing is indexed", options: faults("sp-no-sitedata", "sp-search-empty"), sites: bad("no site collection is listed", "Full Read"), site: opened, central: central, class: advice.ClassCheck},
+		{name: "nothing is indexed", options: faults("sp-no-sitedata", "sp-search-empty"), sites: bad("no site collection is listed", "SiteData.asmx"), site: opened, central: central, class: advice.ClassCheck},
 		{name: "no site collection", options: faults("sp-no-sites"), sites: bad("no site collection is listed"), site: bad("no site collection at this address"), central: central, class: advice.ClassCheck},
 		{name: "anonymous access", options: faults("sp-anonymous"), sites: listed, site: opened, central: central},
 		{name: "wrong password, anonymous access", options: faults("sp-anonymous", "no-kdc"), change: func(f *farm) { f.password = "not it" },

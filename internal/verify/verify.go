@@ -185,7 +185,7 @@ func FactsOf(c connections.Connection, in cloud.Cloud, now time.Time) advice.Fac
 		ClientID: c.Registration.ClientID, TenantID: c.Tenant.ID, TenantDomain: c.Tenant.Domain,
 		Account: c.Account, Site: c.Endpoints.SharePoint, Cloud: in, Kind: c.Kind,
 		CredentialType: c.Credential.Type, Thumbprint: c.Credential.Thumbprint, Now: now,
-		OnPremises: c.Location == connections.OnPremises,
+		OnPremises: c.Location == connections.OnPremises, Pins: c.Pins,
 	}
 	auto := c.Registration.Mode == connections.ModeAutomatic
 	if c.ID != "" || auto { // only what is saved can be verified by its name; what c2conn registered will be
