@@ -94,6 +94,9 @@ func (m *manage) askRotate(r *manageRow) tea.Cmd {
 	case m.o.Rotate == nil:
 		m.trouble = "The credential cannot be rotated here."
 		return nil
+	case c.Location == connections.OnPremises:
+		m.trouble = "Passwords are changed in Active Directory. When that is done, edit " + clean(c.Name) + " (enter)."
+		return nil
 	case r.change != nil:
 		m.trouble = "Save the changes of " + clean(c.Name) + " first (ctrl+s): a rotation takes effect at once, on what is saved."
 		return nil

@@ -195,7 +195,8 @@ func (m *managePlain) actOn(r *manageRow) error {
 		return nil
 	}
 	prompt, deleted := "e edit, m rename, v verify, d delete", r.change != nil && r.change.Deleted
-	if m.o.Rotate != nil && r.change == nil {
+	rotates := m.o.Rotate != nil && r.change == nil && r.c.Location != connections.OnPremises
+	if rotates {
 		prompt += ", r rotate"
 	}
 	if deleted {
@@ -238,12 +239,16 @@ func (m *managePlain) actOn(r *manageRow) error {
 	case answer == "v":
 		return m.verify(r)
 	case answer == "d":
-		yes, err := m.line("Delete " + clean(r.c.Name) + " when you save? Its application stays in Entra ID. yes or no [no]: ")
+		stays := ""
+		if r.c.Registration.ClientID != "" {
+			stays = " Its application stays in Entra ID."
+		}
+		yes, err := m.line("Delete " + clean(r.c.Name) + " when you save?" + stays + " yes or no [no]: ")
 		if err != nil || yes != "yes" && yes != "y" {
 			return err
 		}
 		return stage.Delete(m.ctx, id)
-	case answer == "r" && m.o.Rotate != nil && r.change == nil:
+	case answer == "r" && rotates:
 		yes, err := m.line("Replace the credential at once, in the tenant and here? yes or no [no]: ")
 		if err != nil || yes != "yes" && yes != "y" {
 			return err

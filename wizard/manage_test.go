@@ -419,6 +419,26 @@ func BenchmarkManageFilter(b *testing.B) {
 	}
 }
 
+// A server's password is changed in Active Directory, and nothing of it is in a tenant.
+func TestManageServer(t *testing.T) {
+	t.Parallel()
+	farm := profile("farm", func(c *connections.Connection) {
+		c.Kind, c.Location, c.Cloud, c.Account = connections.SharePoint, connections.OnPremises, "", "spadmin@corp.example"
+		c.Tenant, c.Registration = connections.Tenant{}, connections.Registration{}
+		c.Credential = connections.Credential{Type: connections.TypePassword, Secret: "env:PASSWORD"}
+		c.Endpoints = connections.Endpoints{SharePoint: "https://sp.corp.example", Admin: "http://sp.corp.example:34567"}
+	})
+	d := manageOver(t, farm)
+	d.keys("r").sees("Passwords are changed in Active Directory").seesNot("takes effect at once")
+	var out strings.Builder
+	if _, err := RunManagePlain(t.Context(), d.m.o, PlainOptions{In: strings.NewReader("1\nd\nno\nc\n"), Out: &out}); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); strings.Contains(text, "rotate") || strings.Contains(text, "Entra") || !strings.Contains(text, "Delete farm when you save?") {
+		t.Error(text)
+	}
+}
+
 // TestManagePlain leads through the dialogue line by line.
 func TestManagePlain(t *testing.T) {
 	t.Parallel()

@@ -83,7 +83,7 @@ func windowsRow(err error, f Facts) (row, bool) {
 	case errors.As(err, &ticket):
 		r := row{
 			what: "There is no usable Kerberos ticket.", short: "no usable Kerberos ticket", why: sentence(ticket),
-			next: []string{"Get one, as the account of the connection:", "$ kinit {account}", "{again}", "For jobs that run unattended use a password, or a keytab with kinit -k before each run."}, class: ClassAuth,
+			next: []string{"Get one, as the account of the connection; where the ending of its name is not that of its domain, as NAME@DOMAIN, the domain in capitals:", "$ kinit {account}", "{again}", "For jobs that run unattended use a password, or a keytab with kinit -k before each run."}, class: ClassAuth,
 		}
 		return r, true
 	case errors.As(err, &refused):

@@ -47,7 +47,11 @@ programs that use the old one do.`,
 				if c, err = store.Rename(ctx, was.ID, args[1]); err != nil {
 					return err
 				}
-				a.errorf("%s is called %s now. Nothing in c2conn or in the tenant used the old name; scripts and timers that do have to be changed.\n", was.Name, c.Name)
+				where := "in c2conn or in the tenant"
+				if c.Location == connections.OnPremises {
+					where = "in c2conn"
+				}
+				a.errorf("%s is called %s now. Nothing %s used the old name; scripts and timers that do have to be changed.\n", was.Name, c.Name, where)
 				if c.Fleet != "" {
 					a.errorf("! The file of the fleet %s describes it under the old name: change it there too, before it is applied again.\n", c.Fleet)
 				}

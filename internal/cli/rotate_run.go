@@ -182,7 +182,9 @@ func (o *rotateOptions) explained(c connections.Connection, err error) error {
 	switch {
 	case errors.As(err, &with), errors.As(err, &refused):
 		return err
-	case c.Location != connections.Online || c.Registration.ClientID == "":
+	case c.Location == connections.OnPremises:
+		return refuse("%s signs in as %s of Active Directory, where passwords are changed, not by c2conn. When it is changed there: c2conn edit %s --password-file FILE", c.Name, clean(c.Account), advice.ShellWord(c.Name))
+	case c.Registration.ClientID == "":
 		return refuse("%s has no application in Entra ID, so there is no credential to renew", c.Name)
 	}
 	return &adviceError{err: &beforeChecks{err}, facts: verify.FactsOf(c, o.cloudOf(c), o.Clock.Now())}
@@ -293,6 +295,9 @@ func (i *rotateItem) verified() verified {
 // leaves says in what state a rotation that did not end has left a connection, and
 // which command goes on.
 func (o *rotateOptions) leaves(ctx context.Context, c connections.Connection) string {
+	if c.Location == connections.OnPremises {
+		return fmt.Sprintf("%s was not changed.", c.Name)
+	}
 	list, err := o.rotations(context.WithoutCancel(ctx))
 	if err != nil {
 		return fmt.Sprintf("%s works with the credential that is saved; whether a new one was left in the tenant cannot be told. To go on: %s", c.Name, rotateCommand(c.Name))
