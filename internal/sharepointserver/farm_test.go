@@ -50,6 +50,10 @@ func newFarm(t *testing.T, tls bool) *farm {
 	return f
 }
 
+// nobody is where nothing listens. The port of a closed farm would not do: that of
+// another test may get it.
+const nobody = "https://127.0.0.1:1"
+
 // client asks the farm through the transport that everything goes through.
 func (f *farm) client(t *testing.T) *sharepointserver.Client {
 	t.Helper()
