@@ -80,6 +80,15 @@ func (f *farm) log() string {
 	return strings.Join(f.requests, "\n")
 }
 
+// ends is a service in whose use the client is cancelled: it never answers.
+func ends(cancel func()) http.HandlerFunc {
+	return func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // before that a server does not see that the client has gone
+		cancel()
+		<-r.Context().Done()
+	}
+}
+
 // ServeHTTP implements http.Handler.
 func (f *farm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()

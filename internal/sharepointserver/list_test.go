@@ -214,7 +214,7 @@ func TestListEnded(t *testing.T) {
 	}
 	f = newFarm(t, true)
 	ctx, cancel := context.WithCancel(t.Context())
-	f.at["/_vti_bin/SiteData.asmx"] = func(http.ResponseWriter, *http.Request) { cancel() }
+	f.at["/_vti_bin/SiteData.asmx"] = ends(cancel)
 	if _, err := f.client(t).List(ctx, f.URL, nil); !errors.Is(err, context.Canceled) || strings.Contains(f.log(), "search") {
 		t.Errorf("%v %s", err, f.log())
 	}
@@ -223,7 +223,8 @@ func TestListEnded(t *testing.T) {
 	f.order = []string{"{a}", "{b}"}
 	f.at["/_vti_bin/SiteData.asmx"] = func(w http.ResponseWriter, r *http.Request) {
 		if strings.Count(f.log(), "\n") == 1 {
-			cancel()
+			ends(cancel)(w, r)
+			return
 		}
 		f.siteData(w, r)
 	}
