@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/c2conn/c2conn/internal/autodiscover"
@@ -185,4 +186,45 @@ func TestFound(t *testing.T) {
 
 func equal(a, b autodiscover.Result) bool {
 	return a.EWS == b.EWS && a.URL == b.URL && a.Step == b.Step && a.Address == b.Address && a.Server == b.Server && a.Version == b.Version && a.PowerShell == b.PowerShell
+}
+
+// What two ways lead to counts as found by the better one, also where the other one
+// was quicker.
+func TestFoundTwice(t *testing.T) {
+	t.Parallel()
+	for step, host := range map[string]string{"scp": "autodiscover.contoso.example", "http": "mail.contoso.example"} {
+		for form, answers := range map[string]exchange{"json": {json: jsonAnswer(inside)}, "plain XML": {pox: poxSettings(exch(inside))}} {
+			t.Run(step+", "+form, func(t *testing.T) {
+				t.Parallel()
+				url := "https://" + host + "/Autodiscover/autodiscover.xml"
+				asked := make(chan struct{})
+				first := sync.OnceFunc(func() { close(asked) })
+				w := &world{
+					https: hosts{host: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+						first()
+						answers.ServeHTTP(rw, r)
+					})},
+					names: []string{"exch01.contoso.example"},
+				}
+				change := func(o *autodiscover.Options) {
+					o.SCP = func(context.Context, string) ([]autodiscover.Endpoint, error) {
+						<-asked
+						return []autodiscover.Endpoint{{URL: url}}, nil
+					}
+				}
+				if step == "http" {
+					change = nil
+					w.srv = []dnsmessage.SRVResource{srv(host, 443, 0, 0)}
+					w.http = hosts{"autodiscover.contoso.example": http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+						<-asked
+						http.Redirect(rw, r, url, http.StatusFound)
+					})}
+				}
+				r, err := w.find(t, change)
+				if err != nil || r.Step != step || r.EWS != inside || len(w.signedIn) > 1 || len(w.signedIn) == 1 && r.URL != url {
+					t.Errorf("%+v, %v", r, err)
+				}
+			})
+		}
+	}
 }

@@ -21,21 +21,28 @@ type seen struct {
 	found *finding
 	ready bool       // something is there that is worth the next question
 	next  *candidate // a redirect
+
+	asked []string // what it was that asked, as claimed
+	same  []string // what others asked before: their answer stands for this candidate, too
 }
 
 // probe asks a candidate, and those that it redirects to, without signing in. The
 // candidate it returns is the last one of them.
 func (s *search) probe(ctx context.Context, c candidate) (candidate, seen) {
+	var asked, same []string
 	for {
 		if !s.claim(key(c.url)) {
 			s.tell(Attempt{Step: c.step, URL: c.url.String(), Outcome: OutcomeSkipped, Text: "asked already"})
-			return c, seen{}
+			return c, seen{asked: asked, same: append(same, key(c.url))}
 		}
+		asked = append(asked, key(c.url))
 		r := s.probeJSON(ctx, c)
+		asked, same = append(asked, r.asked...), append(same, r.same...)
 		if r.ready {
 			r = s.probePOX(ctx, c)
 		}
 		if r.next == nil {
+			r.asked, r.same = asked, same
 			return c, r
 		}
 		c = *r.next
@@ -45,17 +52,19 @@ func (s *search) probe(ctx context.Context, c candidate) (candidate, seen) {
 // probeJSON asks the host of a candidate for the EWS URL, which needs no sign-in.
 func (s *search) probeJSON(ctx context.Context, c candidate) seen {
 	target := jsonURL(hostPort(c.url), s.address)
+	var asked []string
 	for hops := 0; s.claim(strings.ToLower(target)); hops++ {
+		asked = append(asked, strings.ToLower(target))
 		a, err := s.ask(ctx, question{client: s.o.Anonymous, limit: s.probeLimit(), url: target, accept: "application/json", size: jsonSize})
 		at := Attempt{Step: c.step, URL: target, Took: a.took}
 		switch {
 		case err != nil:
 			s.fail(at, err)
-			return seen{}
+			return seen{asked: asked}
 		case a.redirects():
 			next := s.redirectJSON(at, a.location)
 			if next == "" || hops >= redirectLimit {
-				return seen{ready: true}
+				return seen{ready: true, asked: asked}
 			}
 			target = next
 			continue
@@ -65,16 +74,16 @@ func (s *search) probeJSON(ctx context.Context, c candidate) seen {
 		case err == nil:
 			at.Outcome, at.Text = OutcomeFound, found.external
 			s.tell(at)
-			return seen{found: found}
+			return seen{found: found, asked: asked}
 		case a.status == http.StatusUnauthorized:
 			at.Outcome, at.Text = OutcomeNotThere, "tells nothing without a sign-in"
 			s.tell(at)
 		default:
 			s.fail(at, err)
 		}
-		return seen{ready: true}
+		return seen{ready: true, asked: asked}
 	}
-	return seen{ready: true}
+	return seen{ready: true, asked: asked, same: []string{strings.ToLower(target)}}
 }
 
 // redirectJSON tells where a redirect leads, and returns it if it is to be followed.

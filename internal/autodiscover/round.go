@@ -49,6 +49,7 @@ func (s *search) start(ctx context.Context) <-chan event {
 type round struct {
 	*search
 	found, ready []event
+	same         []event // whose question others had asked before
 	weak         []event // found, but the name of the EWS URL does not resolve here
 	ended        []bool  // which lines have
 	looked       bool    // in Active Directory, which may take a sign-in
@@ -100,6 +101,9 @@ func (s *search) round(ctx context.Context) (Result, string, error) {
 }
 
 func (r *round) take(e event) {
+	if len(e.same) > 0 {
+		r.same = append(r.same, e)
+	}
 	switch {
 	case e.looked:
 		r.looked = r.looked || e.line == 0
@@ -113,15 +117,33 @@ func (r *round) take(e event) {
 }
 
 // pop takes the most preferred event off a list.
-func pop(list *[]event) event {
-	sortEvents(*list)
+func (r *round) pop(list *[]event) event {
+	r.sort(*list)
 	e := (*list)[0]
 	*list = (*list)[1:]
 	return e
 }
 
-func sortEvents(list []event) {
-	slices.SortStableFunc(list, func(a, b event) int { return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.order, b.order)) })
+// sort puts the most preferred event first. What several lines lead to counts as the
+// best one's, whichever asked first.
+func (r *round) sort(list []event) {
+	better := func(a, b event) int { return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.order, b.order)) }
+	for i := range list {
+		e := &list[i]
+		for _, other := range r.same {
+			if better(other, *e) >= 0 || !slices.ContainsFunc(other.same, func(s string) bool { return slices.Contains(e.asked, s) }) {
+				continue
+			}
+			e.line, e.order, e.c.step = other.line, other.order, other.c.step
+			if key(e.c.url) == key(other.c.url) {
+				e.c = other.c // may be written otherwise
+			}
+			if e.found != nil {
+				e.found.at.step = other.c.step
+			}
+		}
+	}
+	slices.SortStableFunc(list, better)
 }
 
 // decide does what can be done with the events so far: take an answer, or sign in.
@@ -130,18 +152,18 @@ func (r *round) decide(ctx context.Context) (Result, string, error) {
 		late := r.late || !r.open || ctx.Err() != nil
 		switch {
 		case len(r.found) > 0 && (late || r.unbeaten()):
-			if result, ok := r.taken(ctx, pop(&r.found)); ok {
+			if result, ok := r.taken(ctx, r.pop(&r.found)); ok {
 				return result, "", nil
 			}
 		case len(r.found) == 0 && len(r.ready) > 0 && ctx.Err() != nil && !r.open:
-			e := pop(&r.ready)
+			e := r.pop(&r.ready)
 			r.tell(Attempt{Step: e.c.step, URL: e.c.url.String(), Outcome: OutcomeSkipped, Text: "no time is left for a sign-in"})
 		case len(r.found) == 0 && len(r.ready) > 0 && ctx.Err() == nil && late && r.looked:
-			if result, address, err := r.trySignIn(ctx, pop(&r.ready).c); err != nil || address != "" || result.EWS != "" {
+			if result, address, err := r.trySignIn(ctx, r.pop(&r.ready).c); err != nil || address != "" || result.EWS != "" {
 				return result, address, err
 			}
 		case !r.open && len(r.weak) > 0:
-			e := pop(&r.weak)
+			e := r.pop(&r.weak)
 			result, err := r.accept(ctx, e.found)
 			if err == nil {
 				return result, "", nil
@@ -155,7 +177,7 @@ func (r *round) decide(ctx context.Context) (Result, string, error) {
 
 // unbeaten reports whether no line better than that of the best answer is running.
 func (r *round) unbeaten() bool {
-	sortEvents(r.found)
+	r.sort(r.found)
 	return !slices.Contains(r.ended[:r.found[0].line], false)
 }
 

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -49,6 +50,7 @@ type tenant struct {
 	transport http.RoundTripper // nil: the network
 	stdin     io.Reader
 	readFile  func(string) ([]byte, error) // nil: os.ReadFile
+	grace     time.Duration                // 0: enough to end on a busy machine
 }
 
 func newTenant(t *testing.T, faults ...string) *tenant {
@@ -87,6 +89,7 @@ func (x *tenant) run(ctx context.Context, args ...string) (code int, stdout, std
 	}
 	code = cli.Main(ctx, args, cli.Streams{In: x.stdin, Out: &out, Err: &errs}, cli.Environment{
 		Getenv: func(name string) string { return x.env[name] }, ReadFile: readFile, Clock: x.clock, Rand: rand.Reader, Transport: x.transport,
+		Grace: cmp.Or(x.grace, time.Minute),
 	})
 	return code, out.String(), errs.String()
 }
@@ -365,10 +368,17 @@ func (m *meanwhile) RoundTrip(r *http.Request) (*http.Response, error) {
 	return m.next.RoundTrip(r)
 }
 
-// stuck is a standard input that never says anything.
-type stuck struct{ ctx context.Context }
+// stuck is a standard input that never says anything; begun is called when it is read.
+type stuck struct {
+	ctx   context.Context
+	begun func()
+}
 
-func (s stuck) Read([]byte) (int, error) { <-s.ctx.Done(); return 0, io.EOF }
+func (s stuck) Read([]byte) (int, error) {
+	s.begun()
+	<-s.ctx.Done()
+	return 0, io.EOF
+}
 
 func TestCancelWhileStandardInputIsRead(t *testing.T) {
 	t.Parallel()
@@ -380,9 +390,8 @@ func TestCancelWhileStandardInputIsRead(t *testing.T) {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			t.Parallel()
 			x := newTenant(t)
-			x.stdin = stuck{t.Context()}
 			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
+			x.stdin, x.grace = stuck{t.Context(), cancel}, time.Millisecond
 			if code, _, stderr := x.run(ctx, args...); code != 130 {
 				t.Fatalf("exit code %d\n%s", code, stderr)
 			}

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -98,6 +99,10 @@ type Environment struct {
 	// called for commands that wait for something: the others are over sooner than a
 	// signal handler is set up, and end by the signal itself.
 	Signals func(context.Context) (context.Context, context.CancelFunc)
+
+	// Grace is how long a cancelled command has to end by itself before Main returns
+	// without it; 0 for two seconds.
+	Grace time.Duration
 }
 
 // SystemEnvironment is the environment of the process.
@@ -173,7 +178,7 @@ func Main(ctx context.Context, args []string, s Streams, e Environment) int {
 	case <-ctx.Done():
 	}
 	// What waits in a system call, for standard input or a pipe, does not hear of it.
-	limit := time.NewTimer(grace)
+	limit := time.NewTimer(cmp.Or(a.Grace, grace))
 	defer limit.Stop()
 	select {
 	case err := <-done:
@@ -187,7 +192,7 @@ func Main(ctx context.Context, args []string, s Streams, e Environment) int {
 // listens to signals itself.
 const quick = "quick"
 
-// grace is how long a cancelled command has to end by itself.
+// grace is the Grace of an environment that says nothing else.
 const grace = 2 * time.Second
 
 type emptyReader struct{}

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -132,6 +133,15 @@ func TestOutcomeUnknown(t *testing.T) {
 		"application": func(c *Client) error { _, err := c.CreateApplication(t.Context(), wish); return err },
 		"password":    func(c *Client) error { _, _, err := c.AddPassword(t.Context(), "a", "n", time.Time{}); return err },
 	}
+	client, err := transport.New(transport.Options{Clock: &simulated{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nothing listens: nothing is sent.
+	nobody, err := New(Options{BaseURL: "https://127.0.0.1:1/v1.0", HTTP: client, Clock: &simulated{}, Token: func(context.Context, string) (string, error) { return "token", nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, call := range calls {
 		for _, c := range []struct {
 			answer  answered
@@ -147,9 +157,7 @@ func TestOutcomeUnknown(t *testing.T) {
 				t.Errorf("%s %d: %v after %d requests", name, c.answer.status, err, len(g.seen()))
 			}
 		}
-		g := newStub(t, func(ask) answered { return answered{} })
-		g.Close() // nothing listens: nothing was sent
-		if err := call(g.client); transport.KindOf(err) != transport.KindRefused || errors.Is(err, ErrOutcomeUnknown) {
+		if err := call(nobody); transport.KindOf(err) != transport.KindRefused || errors.Is(err, ErrOutcomeUnknown) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

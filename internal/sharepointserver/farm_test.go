@@ -50,6 +50,10 @@ func newFarm(t *testing.T, tls bool) *farm {
 	return f
 }
 
+// nobody is where nothing listens. The port of a closed farm would not do: that of
+// another test may get it.
+const nobody = "https://127.0.0.1:1"
+
 // client asks the farm through the transport that everything goes through.
 func (f *farm) client(t *testing.T) *sharepointserver.Client {
 	t.Helper()
@@ -74,6 +78,15 @@ func (f *farm) log() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return strings.Join(f.requests, "\n")
+}
+
+// ends is a service in whose use the client is cancelled: it never answers.
+func ends(cancel func()) http.HandlerFunc {
+	return func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // before that a server does not see that the client has gone
+		cancel()
+		<-r.Context().Done()
+	}
 }
 
 // ServeHTTP implements http.Handler.

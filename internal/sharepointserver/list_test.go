@@ -207,15 +207,14 @@ func TestListNeitherWay(t *testing.T) {
 func TestListEnded(t *testing.T) {
 	t.Parallel()
 	f := newFarm(t, true)
-	f.Close()
-	_, err := f.client(t).List(t.Context(), f.URL, nil)
+	_, err := f.client(t).List(t.Context(), nobody, nil)
 	var list *sharepointserver.ListError
 	if err == nil || errors.As(err, &list) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("%v", err)
 	}
 	f = newFarm(t, true)
 	ctx, cancel := context.WithCancel(t.Context())
-	f.at["/_vti_bin/SiteData.asmx"] = func(http.ResponseWriter, *http.Request) { cancel() }
+	f.at["/_vti_bin/SiteData.asmx"] = ends(cancel)
 	if _, err := f.client(t).List(ctx, f.URL, nil); !errors.Is(err, context.Canceled) || strings.Contains(f.log(), "search") {
 		t.Errorf("%v %s", err, f.log())
 	}
@@ -224,7 +223,8 @@ func TestListEnded(t *testing.T) {
 	f.order = []string{"{a}", "{b}"}
 	f.at["/_vti_bin/SiteData.asmx"] = func(w http.ResponseWriter, r *http.Request) {
 		if strings.Count(f.log(), "\n") == 1 {
-			cancel()
+			ends(cancel)(w, r)
+			return
 		}
 		f.siteData(w, r)
 	}

@@ -130,7 +130,7 @@ func TestOpenEnded(t *testing.T) {
 	t.Parallel()
 	f := newFarm(t, true)
 	ctx, cancel := context.WithCancel(t.Context())
-	f.at["/_api/site"] = func(http.ResponseWriter, *http.Request) { cancel() }
+	f.at["/_api/site"] = ends(cancel)
 	if _, err := f.client(t).Open(ctx, f.URL); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}

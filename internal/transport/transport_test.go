@@ -117,6 +117,10 @@ func certServer(t *testing.T, change func(*x509.Certificate)) (url string, ca []
 	return srv.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
+// refused is where nothing listens. A port that was given back would not do: the next
+// server of another test may get it.
+const refused = "https://127.0.0.1:1"
+
 func TestFailuresKeepTheirCause(t *testing.T) {
 	t.Parallel()
 	expired, ca1 := certServer(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) })
@@ -127,12 +131,6 @@ func TestFailuresKeepTheirCause(t *testing.T) {
 	old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
 	old.StartTLS()
 	t.Cleanup(old.Close)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused := "https://" + l.Addr().String()
-	l.Close()
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusProxyAuthRequired)
 	}))
@@ -317,12 +315,6 @@ func TestOneConnection(t *testing.T) {
 
 func TestGateReleasesAllWhenTheLeaderFails(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
 	client, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -330,7 +322,7 @@ func TestGateReleasesAllWhenTheLeaderFails(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if _, _, err := send(t.Context(), t, client, "GET", "https://"+addr, ""); KindOf(err) != KindRefused {
+			if _, _, err := send(t.Context(), t, client, "GET", refused, ""); KindOf(err) != KindRefused {
 				t.Errorf("%v", err)
 			}
 		})

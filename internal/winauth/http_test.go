@@ -46,28 +46,31 @@ func TestHTTPSignIn(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			if c.prepare != nil {
-				c.prepare(w)
-			}
-			site := w.web(false, httpauth.Options{Methods: c.offered, ExtendedProtection: c.mode})
-			a := w.account(exadmin, password)
-			client := w.client(a, c.methods...)
-			for range 2 {
-				status, body, err := post(t, client, ews, "soap")
-				if err != nil || status != 200 || body != c.want+" soap" {
-					t.Fatalf("%d %q %v", status, body, err)
+			site := undisturbed(func() *web {
+				w := newWorld(t)
+				if c.prepare != nil {
+					c.prepare(w)
 				}
-			}
+				site := w.web(false, httpauth.Options{Methods: c.offered, ExtendedProtection: c.mode})
+				a := w.account(exadmin, password)
+				client := w.client(a, c.methods...)
+				for range 2 {
+					status, body, err := post(t, client, ews, "soap")
+					if err != nil || status != 200 || body != c.want+" soap" {
+						t.Fatalf("%d %q %v", status, body, err)
+					}
+				}
+				s, ok := a.SignIn("exch01.corp.test")
+				if !ok || !strings.HasSuffix(c.want, string(s.Method)) || s.Host != "exch01.corp.test:443" || !strings.Contains(fmt.Sprint(s.Why), c.why) {
+					t.Errorf("%+v", s)
+				}
+				if n := w.directory.FailedSignIns(); n != 0 && c.name != "clock" {
+					t.Errorf("%d failed sign-ins", n)
+				}
+				return site
+			})
 			if site.log() != c.log {
 				t.Errorf("requests %s, want %s", site.log(), c.log)
-			}
-			s, ok := a.SignIn("exch01.corp.test")
-			if !ok || !strings.HasSuffix(c.want, string(s.Method)) || s.Host != "exch01.corp.test:443" || !strings.Contains(fmt.Sprint(s.Why), c.why) {
-				t.Errorf("%+v", s)
-			}
-			if n := w.directory.FailedSignIns(); n != 0 && c.name != "clock" {
-				t.Errorf("%d failed sign-ins", n)
 			}
 		})
 	}
@@ -217,18 +220,21 @@ func TestHTTPReconnects(t *testing.T) {
 // A server that does not keep the sign-in of a connection gets a ticket each time.
 func TestHTTPKerberosForEachRequest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	site := w.web(false, iis(binding.Require))
-	inner := site.Config.Handler
-	site.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		inner.ServeHTTP(rw, r.WithContext(httpauth.ConnContext(r.Context(), nil)))
-	})
-	client := w.client(w.account(exadmin, password))
-	for range 4 {
-		if status, body, err := post(t, client, ews, "soap"); err != nil || status != 200 || body != "exadmin Kerberos soap" {
-			t.Fatalf("%d %q %v", status, body, err)
+	site := undisturbed(func() *web {
+		w := newWorld(t)
+		site := w.web(false, iis(binding.Require))
+		inner := site.Config.Handler
+		site.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			inner.ServeHTTP(rw, r.WithContext(httpauth.ConnContext(r.Context(), nil)))
+		})
+		client := w.client(w.account(exadmin, password))
+		for range 4 {
+			if status, body, err := post(t, client, ews, "soap"); err != nil || status != 200 || body != "exadmin Kerberos soap" {
+				t.Fatalf("%d %q %v", status, body, err)
+			}
 		}
-	}
+		return site
+	})
 	if want := "POST 0, POST 4 Negotiate, POST 4, POST 4 Negotiate, POST 4 Negotiate, POST 4 Negotiate"; site.log() != want {
 		t.Errorf("requests %s", site.log())
 	}

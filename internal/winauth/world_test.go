@@ -175,6 +175,26 @@ type web struct {
 	*httptest.Server
 	mu       sync.Mutex
 	requests []string // method, length of the body and scheme of Authorization of each request
+	conns    int      // that were opened
+}
+
+// undisturbed runs a scenario of one connection again where there were more: net/http
+// gives one up when it is told of a write 50 ms after the answer, on a busy machine.
+func undisturbed(scenario func() *web) *web {
+	const more = 3
+	site := scenario()
+	for range more {
+		if site.opened() > 1 {
+			site = scenario()
+		}
+	}
+	return site
+}
+
+func (s *web) opened() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns
 }
 
 func (s *web) log() string {
@@ -207,6 +227,13 @@ func (w *world) web(plain bool, o httpauth.Options) *web {
 		site.ServeHTTP(rw, r)
 	}))
 	s.Config.ConnContext = httpauth.ConnContext
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			s.mu.Lock()
+			s.conns++
+			s.mu.Unlock()
+		}
+	}
 	s.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes
 	if plain {
 		s.Start()
