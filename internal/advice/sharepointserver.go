@@ -228,7 +228,10 @@ func (e *FarmError) answerRow(a *sharepointserver.Error, f Facts) row {
 			return r
 		}
 		r.what, r.short = "There is no site collection at "+at+".", "no site collection at this address"
-		r.why = "SharePoint answers, but no site collection lies at this path, and no other one could be opened in its place."
+		r.why = "SharePoint answers, but no site collection lies at this path: look for a typing error; or it was deleted or renamed."
+		if u, err := url.Parse(e.URL); err == nil && strings.Trim(u.Path, "/") == "" {
+			r.why = "SharePoint answers, but no site collection lies at its root, and no other one could be opened in its place."
+		}
 		r.next = append([]string{"See which there are, in the SharePoint Management Shell on the farm:", "PS> Get-SPSite -WebApplication " + Literal(originOr(e.URL, "URL")) + " -Limit 20 | Format-Table Url"},
 			append(f.give("Give the address of one", flag, "URL"), "{again}")...)
 	case sharepointserver.LoginPage:

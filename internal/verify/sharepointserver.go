@@ -175,8 +175,9 @@ func sameMachine(a, b string) bool {
 	return errX == nil && errY == nil && strings.EqualFold(x.Hostname(), y.Hostname())
 }
 
-// farmSite opens the site collection at the connection's address, or where there is none
-// the first one that is listed.
+// farmSite opens the site collection at the connection's address, or where that is the
+// root of a web application without one there, the first that is listed. An address with
+// a path names one site collection: where there is none, the address is wrong.
 func (s *subject) farmSite(ctx context.Context, _ need) task.Result {
 	at := s.target.Connection.Endpoints.SharePoint
 	if err := s.farm.begin(ctx); err != nil {
@@ -189,7 +190,7 @@ func (s *subject) farmSite(ctx context.Context, _ need) task.Result {
 		site, err = s.openSite(ctx, at)
 	}
 	var instead []string
-	if noCollection(err) {
+	if noCollection(err) && atRoot(at) {
 		if other := s.anotherCollection(ctx, at); other != "" {
 			// Of a farm that lists other hosts the address is a guess: where it leads nowhere,
 			// the connection's own is what is told of.
@@ -228,12 +229,15 @@ func noCollection(err error) bool {
 	return ok && e.Reason == sharepointserver.NotThere && e.SharePoint
 }
 
+// atRoot reports whether an address has no path.
+func atRoot(address string) bool { return strings.Trim(pathOf(address), "/") == "" }
+
 // anotherCollection is the address of a listed site collection, on the host that the
 // connection names: a farm lists the addresses of its default zone, which may be others
 // (alternate access mappings).
 func (s *subject) anotherCollection(ctx context.Context, at string) string {
 	progress.Report(ctx, progress.Update{Text: "no site collection at the address, waiting for the list"})
-	below := func(address string) bool { return strings.Trim(pathOf(address), "/") != "" }
+	below := func(address string) bool { return !atRoot(address) }
 	other := s.listed.find(ctx, func(address string) bool { return sameMachine(address, at) && below(address) })
 	if other == "" {
 		other = s.listed.find(ctx, below)

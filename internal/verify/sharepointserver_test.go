@@ -176,6 +176,8 @@ func farmCases() []farmCase {
 		{name: "wrong password, anonymous access", options: faults("sp-anonymous", "no-kdc"), change: func(f *farm) { f.password = "not it" },
 			sites: bad("wrong password, or no right"), site: want{task.Pass, []string{"opened", "did not tell who the account is"}}, central: bad("wrong password, or no right"), class: advice.ClassAuth, failed: 1},
 		{name: "none at the root", options: faults("sp-no-root"), sites: good("by SiteData"), site: good("opened “", "There is no site collection at https://sharepoint.corp.test; this is one that the list has."), central: central},
+		{name: "a typing error in the path", change: func(f *farm) { f.conn.Endpoints.SharePoint += "/sites/hrr" }, sites: good("12 by SiteData"),
+			site: bad("no site collection at this address", "no site collection at https://sharepoint.corp.test/sites/hrr", "Get-SPSite"), central: central, class: advice.ClassCheck},
 		{name: "none but another company's", options: onprem.Options{Faults: []string{"sp-no-root", "sp-foreign"}, SiteCollections: 1}, sites: good("2 by SiteData"), site: bad("no site collection at this address", "There is no site collection at https://sharepoint.corp.test."), central: central, class: advice.ClassCheck},
 		{name: "a database is broken", options: faults("sp-database-broken"), sites: want{task.Warn, []string{"by SiteData, not all could be read", "Get-SPContentDatabase"}}, site: opened, central: central},
 		{name: "host-named", options: faults("sp-host-named"), sites: good("15 by SiteData", "3 site collections on other hosts"), site: opened, central: central},
