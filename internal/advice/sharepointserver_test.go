@@ -111,6 +111,8 @@ func farmErrors() []known {
 		{name: "no site collection is listed", err: &NoCollectionsError{URL: farmURL, Way: sharepointserver.SiteData}, class: ClassCheck},
 		{name: "no site collection is indexed", err: &NoCollectionsError{URL: farmURL, Way: sharepointserver.Search}, class: ClassCheck},
 		{name: "a part of the list", err: &PartialListError{URL: farmURL, Err: farmAnswer("SiteData", sharepointserver.Fault, 500)}, class: ClassCheck},
+		{name: "a list that is too long", err: &PartialListError{URL: farmURL, Err: &sharepointserver.FullError{Kept: 1_000_000}}, class: ClassCheck},
+		{name: "a part of the list that cannot be used", err: &PartialListError{URL: farmURL, Err: &sharepointserver.UnusableError{Count: 3}}, class: ClassCheck},
 		{name: "out of support", err: &OldServerError{Name: "SharePoint Server 2016", Build: "16.0.5161.1000", Ended: "2026-07-14"}, class: ClassCheck},
 	}
 	for i := range list {

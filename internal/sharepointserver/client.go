@@ -24,6 +24,8 @@ type Options struct {
 type Client struct {
 	http  *http.Client
 	clock transport.Clock
+
+	bytesLimit int // of the addresses in a list
 }
 
 // New returns a Client; nothing is sent yet.
@@ -32,7 +34,7 @@ func New(o Options) *Client {
 		o.Clock = transport.SystemClock()
 	}
 	// A redirect would carry the sign-in to a host that nobody named.
-	return &Client{http: &http.Client{Transport: o.HTTP.Transport, CheckRedirect: transport.NoRedirect}, clock: o.Clock}
+	return &Client{http: &http.Client{Transport: o.HTTP.Transport, CheckRedirect: transport.NoRedirect}, clock: o.Clock, bytesLimit: bytesLimit}
 }
 
 // Site is a site collection that was opened, with the site at the address.
