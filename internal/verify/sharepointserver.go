@@ -128,7 +128,7 @@ func (s *subject) listDetails(at string, list sharepointserver.Collections) []st
 		}
 		out = append(out, "Listed by SiteData: all of the web application, "+databases+".")
 	}
-	out = append(out, otherHosts(at, list.URLs)...)
+	out = append(out, otherHosts(at, list)...)
 	for _, address := range list.URLs[:min(len(list.URLs), mostShown)] {
 		out = append(out, transport.CleanText(address, 300))
 	}
@@ -136,10 +136,11 @@ func (s *subject) listDetails(at string, list sharepointserver.Collections) []st
 }
 
 // otherHosts tells of the site collections that have hosts of their own. They are not
-// asked: the account signs in to the hosts that somebody named.
-func otherHosts(at string, addresses []string) []string {
+// asked: the account signs in to the hosts that somebody named. SiteData lists one web
+// application, so that one host for all is another name of it; search lists the farm.
+func otherHosts(at string, list sharepointserver.Collections) []string {
 	hosts, sum := map[string]int{}, 0
-	for _, address := range addresses {
+	for _, address := range list.URLs {
 		if u, err := url.Parse(address); err == nil && !sameMachine(address, at) {
 			hosts[strings.ToLower(u.Hostname())]++
 			sum++
@@ -148,7 +149,7 @@ func otherHosts(at string, addresses []string) []string {
 	if sum == 0 {
 		return nil
 	}
-	if len(hosts) == 1 && sum == len(addresses) {
+	if list.Way == sharepointserver.SiteData && len(hosts) == 1 && sum == len(list.URLs) {
 		for name := range hosts {
 			return []string{"All have the host " + transport.CleanText(name, 100) + ": that is what the farm calls the web application (alternate access mapping). Nothing is sent to it."}
 		}

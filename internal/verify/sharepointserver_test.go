@@ -189,6 +189,12 @@ func farmCases() []farmCase {
 					}
 				}
 			}},
+		{name: "another name, by search", options: faults("sp-aam", "sp-no-sitedata"), sites: good("by search", "site collections on other hosts, which are not opened: portal.contoso.example (12)"), site: good("opened “"), central: central,
+			after: func(t *testing.T, _ *farm, r verify.Report) {
+				if _, text := said(t, r, "sites"); strings.Contains(text, "alternate access mapping") {
+					t.Error(text)
+				}
+			}},
 		{name: "another company's", options: faults("sp-foreign"), sites: good("sharepoint.fabrikam.example (2)"), site: opened, central: central},
 		{name: "forms beside Windows", options: faults("sp-forms"), sites: listed, site: opened, central: central},
 		{name: "a federation server", options: faults("sp-saml-only"), sites: bad("a sign-in page answered"), site: bad("a sign-in page answered", "Authentication Providers"), central: central, class: advice.ClassCheck},
