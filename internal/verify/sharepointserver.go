@@ -342,7 +342,7 @@ func (s *subject) centralAdministration(ctx context.Context, _ need) task.Result
 	r.Details = lines(central.Title, central.URL)
 	if answered.Scheme != asked.Scheme {
 		found := *asked
-		found.Scheme = answered.Scheme
+		found.Scheme, found.Host = answered.Scheme, answered.Host // the same port, which the scheme may no longer tell
 		s.note(func(f *Found) { f.central = found.String() })
 		r.Finding = short(r.Finding + ", not " + asked.Scheme)
 		r.Details = append(r.Details, "The connection named "+asked.Scheme+"; what answers is "+answered.Scheme+", so that is what it names from now on.")
