@@ -295,7 +295,14 @@ func (e *FarmError) movedRow(a *sharepointserver.Error, at, flag string, f Facts
 		link: farmMappingLink, class: ClassCheck,
 	}
 	if from, err := url.Parse(at); err == nil {
-		if there, err := url.Parse(a.To); err == nil && from.Scheme == "http" && there.Scheme == "https" && strings.EqualFold(from.Hostname(), there.Hostname()) {
+		there, err := url.Parse(a.To)
+		switch {
+		case err != nil:
+		case from.Scheme == "https" && there.Scheme == "http":
+			r.why += " And there nothing is encrypted: whoever is on the way can read and change what is sent."
+			r.next = append([]string{"See by which addresses the farm knows the web application, in the SharePoint Management Shell; one with https is the better one:", "PS> Get-SPAlternateURL | Format-Table IncomingUrl,Zone,PublicUrl"},
+				append(f.give("If it has none with https, and you do without encryption, certificate and the check of who answers", flag, or(strings.TrimSuffix(a.To, "/"), "URL")), "{again}")...)
+		case from.Scheme == "http" && there.Scheme == "https" && strings.EqualFold(from.Hostname(), there.Hostname()):
 			r.short, r.why = "leads to https", "The server wants https, which is better, too."
 			r.next = append(f.give("Give the address with https", flag, or(strings.TrimSuffix(a.To, "/"), "URL")), "{again}")
 		}
