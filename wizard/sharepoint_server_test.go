@@ -447,16 +447,21 @@ func TestSameSharePointServer(t *testing.T) {
 		"central": func(c *connections.Connection) { c.Endpoints.Admin = "http://x.contoso.com:1" },
 		"sites":   func(c *connections.Connection) { c.Endpoints.SharePoint = "https://x.contoso.com" },
 		"ntlm":    func(c *connections.Connection) { c.Credential.PlainNTLM = true },
+		"to http": func(c *connections.Connection) { c.Endpoints.Admin = "http://sp.contoso.com:34567" },
 	} {
 		now := was
-		if change(&now); sameProfile(was, now) {
+		if change(&now); sameProfile(now, was) {
 			t.Errorf("%s: the change is overlooked", name)
 		}
 	}
 	now := was
-	now.Endpoints.Admin = "http://sp.contoso.com:34567"
-	if now.Verification.State, now.Pins = connections.StateFailed, map[string]string{"a:1": "b"}; !sameProfile(was, now) {
+	was.Endpoints.Admin = "http://sp.contoso.com:34567"
+	if now.Verification.State, now.Pins = connections.StateFailed, map[string]string{"a:1": "b"}; !sameProfile(now, was) {
 		t.Error("what a verification found counts as a change")
+	}
+	was.Endpoints.Admin, now.Endpoints.Admin = "http://sp.contoso.com", "https://sp.contoso.com:80"
+	if !sameProfile(now, was) {
+		t.Error("https on port 80 counts as a change")
 	}
 }
 
