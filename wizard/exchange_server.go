@@ -148,6 +148,8 @@ func checkServer(_ *Env, _ Answers, v string) (string, error) {
 		return v, errors.New("this is a web address; give the name of the server alone, for example exch01.contoso.com")
 	case isIP(v):
 		return strings.Trim(v, "[]"), nil
+	case asciiName(v) != nil:
+		return v, asciiName(v)
 	case domainPattern().MatchString(v):
 		return strings.ToLower(v), nil
 	case !strings.ContainsAny(v, ". /:@"):

@@ -199,7 +199,7 @@ func plainURL(u *url.URL) string {
 // hostPattern is that of a full name. Windows lets computers have names with an
 // underscore.
 var hostPattern = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^([\p{L}\p{N}_]([\p{L}\p{N}_-]{0,61}[\p{L}\p{N}_])?\.)+[\p{L}][\p{L}\p{N}-]{0,62}$`)
+	return regexp.MustCompile(`^(\w([\w-]{0,61}\w)?\.)+[A-Za-z][A-Za-z0-9-]{0,62}$`)
 })
 
 // serverURL reads the address of a web application on the premises.

@@ -145,7 +145,11 @@ func TestSharePointServerAddresses(t *testing.T) {
 		{keySharePoint, "HTTP://sp.contoso.com.:80/sites/H%20R/", "http://sp.contoso.com/sites/H%20R", ""},
 		{keySharePoint, "https://sp.contoso.com:8443/sites/hr", "https://sp.contoso.com:8443/sites/hr", ""},
 		{keySharePoint, "https://10.0.0.30", "https://10.0.0.30", ""},
-		{keySharePoint, "https://bücher.example", "https://bücher.example", ""},
+		{keySharePoint, "https://bücher.example", "", "xn--bcher-kva.example"},
+		{keySharePoint, "https://sp.b%C3%BCcher.example/sites/hr", "", "xn--bcher-kva.example"},
+		{keySharePoint, "https://shаrepoint.contoso.com", "", "xn--"}, // with a Cyrillic letter
+		{keySharePoint, "https://sp.XN--bcher-kva.example/sites/Bücher", "https://sp.xn--bcher-kva.example/sites/B%C3%BCcher", ""},
+		{keyCentralURL, "http://bücher.example:34567", "", "xn--bcher-kva.example"},
 		{keySharePoint, "https://sp01", "", "https://sp01.contoso.com"},
 		{keySharePoint, "https://localhost", "", "short name"},
 		{keySharePoint, "sp.contoso.com", "", "it begins with https:// or http://"},
