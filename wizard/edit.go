@@ -313,14 +313,14 @@ func (s *Session) replace(ctx context.Context, conn connections.Connection) (con
 	})
 }
 
-// sameProfile compares what people decide about a connection. What a verification
-// writes may change at any time, and does no harm.
-func sameProfile(a, b connections.Connection) bool {
+// sameProfile compares what people decide about a connection as it is now with how it
+// was. What a verification writes may change at any time, and does no harm.
+func sameProfile(now, was connections.Connection) bool {
 	bare := func(c connections.Connection) []byte {
 		c.Verification, c.AccountID, c.Registration.ObjectID = connections.Verification{}, "", ""
 		c.Tenant.Domain, c.Tenant.Name = "", ""
 		c.Updated, c.Pins = c.Created, nil
-		_, admin, _ := strings.Cut(c.Endpoints.Admin, "://") // a verification finds the scheme
+		admin := c.Endpoints.Admin
 		c.Endpoints = connections.Endpoints{SharePoint: c.Endpoints.SharePoint, EWS: c.Endpoints.EWS, PowerShell: c.Endpoints.PowerShell, Domain: c.Endpoints.Domain}
 		if c.Location == connections.OnPremises { // online the tenant tells it
 			c.Endpoints.Admin = admin
@@ -334,7 +334,19 @@ func sameProfile(a, b connections.Connection) bool {
 		}
 		return data
 	}
-	return string(bare(a)) == string(bare(b))
+	if toTLS(was.Endpoints.Admin, now.Endpoints.Admin) {
+		was.Endpoints.Admin = now.Endpoints.Admin
+	}
+	return string(bare(now)) == string(bare(was))
+}
+
+// toTLS reports whether two addresses of Central Administration differ by what a
+// verification finds: https on a port that was said to have http. The other way is what
+// somebody decides.
+func toTLS(was, now string) bool {
+	from, errFrom := url.Parse(was)
+	to, errTo := url.Parse(now)
+	return errFrom == nil && errTo == nil && from.Scheme == "http" && to.Scheme == "https" && strings.EqualFold(from.Hostname(), to.Hostname()) && portOf(was) == portOf(now)
 }
 
 // replaced cleans up after a connection was replaced, and says what stays. Where

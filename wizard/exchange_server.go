@@ -83,9 +83,13 @@ func serverNotice(a Answers) string {
 	return ""
 }
 
+// exchangeRights says what the account must be and be allowed, in the one line that a
+// screen of 80×24 has left; the help explains it.
+const exchangeRights = "Needs mailbox, UPN suffix, impersonation right."
+
 // exchangeAdminStep is the step "Admin's credentials" of seed 002.
 func exchangeAdminStep() Step {
-	return serverAdminStep("The account that the software will use. It needs a mailbox, a user name whose ending (UPN suffix) the domain knows, and the right to impersonate: to act for other "+
+	st := serverAdminStep("The account that the software will use. It needs a mailbox, a user name whose ending (UPN suffix) the domain knows, and the right to impersonate: to act for other "+
 		"mailboxes. Members of Organization Management may grant that right, but do not have it by themselves. "+browseHelp, upnField(suggestAdministrators(mailRemark)), "exchange",
 		Field{Key: keyGrant, Title: "Where the impersonation right is missing", Input: Choice, Flag: "-", When: []Cond{onPremises()},
 			Options: Fixed(
@@ -94,6 +98,8 @@ func exchangeAdminStep() Step {
 			),
 			Default: func(*Env, Answers) string { return no }},
 	)
+	st.Notice = func(Answers) string { return exchangeRights }
+	return st
 }
 
 // derivedEWS is the usual EWS URL of a server.
@@ -142,6 +148,8 @@ func checkServer(_ *Env, _ Answers, v string) (string, error) {
 		return v, errors.New("this is a web address; give the name of the server alone, for example exch01.contoso.com")
 	case isIP(v):
 		return strings.Trim(v, "[]"), nil
+	case asciiName(v) != nil:
+		return v, asciiName(v)
 	case domainPattern().MatchString(v):
 		return strings.ToLower(v), nil
 	case !strings.ContainsAny(v, ". /:@"):

@@ -9,6 +9,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
+
+	"golang.org/x/net/idna"
 
 	"github.com/c2conn/c2conn/connections"
 )
@@ -186,10 +189,24 @@ func address(v string, schemes ...string) (*url.URL, error) {
 	}
 	for _, s := range schemes {
 		if strings.EqualFold(u.Scheme, s) {
-			return u, nil
+			return u, asciiName(u.Hostname())
 		}
 	}
 	return nil, fmt.Errorf("the address must begin with %s://", strings.Join(schemes, ":// or "))
+}
+
+// asciiName refuses the name of a server that has other letters than DNS and Kerberos
+// know: there it has a form of its own (RFC 5890), and a name that looks the same may
+// have another one.
+func asciiName(host string) error {
+	if strings.IndexFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) < 0 {
+		return nil
+	}
+	form := "which begins with xn--"
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+		form = "if it is the right one: " + ascii
+	}
+	return fmt.Errorf("%q has letters that a server's name has in DNS in another form only; give that form (xn--), %s", host, form)
 }
 
 // checkSum takes the SHA-256 of a certificate, or of several.

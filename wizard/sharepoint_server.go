@@ -60,7 +60,7 @@ const (
 	// plainNotice is about what was typed, ntlmNotice about what was allowed.
 	plainNotice = "Over http nothing is encrypted: whoever is on the way can read and change what is sent. The password is not sent: Kerberos is used, and NTLM only if the next step allows it. " +
 		"Where the server has an https address, give that."
-	ntlmNotice = "Over http whoever is on the way can use such a sign-in elsewhere at the same moment, and try passwords against it until one fits. It is tried only where Kerberos does not sign in."
+	ntlmNotice = "Over http whoever is on the way can use such a sign-in elsewhere at the same moment, and try passwords against it until one fits. It is tried only where Kerberos does not sign in, which somebody on the way can bring about."
 )
 
 func sharePointServerNotice(a Answers) string {
@@ -199,7 +199,7 @@ func plainURL(u *url.URL) string {
 // hostPattern is that of a full name. Windows lets computers have names with an
 // underscore.
 var hostPattern = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^([\p{L}\p{N}_]([\p{L}\p{N}_-]{0,61}[\p{L}\p{N}_])?\.)+[\p{L}][\p{L}\p{N}-]{0,62}$`)
+	return regexp.MustCompile(`^(\w([\w-]{0,61}\w)?\.)+[A-Za-z][A-Za-z0-9-]{0,62}$`)
 })
 
 // serverURL reads the address of a web application on the premises.

@@ -145,7 +145,11 @@ func TestSharePointServerAddresses(t *testing.T) {
 		{keySharePoint, "HTTP://sp.contoso.com.:80/sites/H%20R/", "http://sp.contoso.com/sites/H%20R", ""},
 		{keySharePoint, "https://sp.contoso.com:8443/sites/hr", "https://sp.contoso.com:8443/sites/hr", ""},
 		{keySharePoint, "https://10.0.0.30", "https://10.0.0.30", ""},
-		{keySharePoint, "https://bücher.example", "https://bücher.example", ""},
+		{keySharePoint, "https://bücher.example", "", "xn--bcher-kva.example"},
+		{keySharePoint, "https://sp.b%C3%BCcher.example/sites/hr", "", "xn--bcher-kva.example"},
+		{keySharePoint, "https://shаrepoint.contoso.com", "", "xn--"}, // with a Cyrillic letter
+		{keySharePoint, "https://sp.XN--bcher-kva.example/sites/Bücher", "https://sp.xn--bcher-kva.example/sites/B%C3%BCcher", ""},
+		{keyCentralURL, "http://bücher.example:34567", "", "xn--bcher-kva.example"},
 		{keySharePoint, "https://sp01", "", "https://sp01.contoso.com"},
 		{keySharePoint, "https://localhost", "", "short name"},
 		{keySharePoint, "sp.contoso.com", "", "it begins with https:// or http://"},
@@ -447,16 +451,21 @@ func TestSameSharePointServer(t *testing.T) {
 		"central": func(c *connections.Connection) { c.Endpoints.Admin = "http://x.contoso.com:1" },
 		"sites":   func(c *connections.Connection) { c.Endpoints.SharePoint = "https://x.contoso.com" },
 		"ntlm":    func(c *connections.Connection) { c.Credential.PlainNTLM = true },
+		"to http": func(c *connections.Connection) { c.Endpoints.Admin = "http://sp.contoso.com:34567" },
 	} {
 		now := was
-		if change(&now); sameProfile(was, now) {
+		if change(&now); sameProfile(now, was) {
 			t.Errorf("%s: the change is overlooked", name)
 		}
 	}
 	now := was
-	now.Endpoints.Admin = "http://sp.contoso.com:34567"
-	if now.Verification.State, now.Pins = connections.StateFailed, map[string]string{"a:1": "b"}; !sameProfile(was, now) {
+	was.Endpoints.Admin = "http://sp.contoso.com:34567"
+	if now.Verification.State, now.Pins = connections.StateFailed, map[string]string{"a:1": "b"}; !sameProfile(now, was) {
 		t.Error("what a verification found counts as a change")
+	}
+	was.Endpoints.Admin, now.Endpoints.Admin = "http://sp.contoso.com", "https://sp.contoso.com:80"
+	if !sameProfile(now, was) {
+		t.Error("https on port 80 counts as a change")
 	}
 }
 

@@ -240,7 +240,10 @@ func (e *FarmError) answerRow(a *sharepointserver.Error, f Facts) row {
 			return r
 		}
 		r.what, r.short = "There is no site collection at "+at+".", "no site collection at this address"
-		r.why = "SharePoint answers, but no site collection lies at this path, and no other one could be opened in its place."
+		r.why = "SharePoint answers, but no site collection lies at this path: look for a typing error; or it was deleted or renamed."
+		if u, err := url.Parse(e.URL); err == nil && strings.Trim(u.Path, "/") == "" {
+			r.why = "SharePoint answers, but no site collection lies at its root, and no other one could be opened in its place."
+		}
 		r.next = append([]string{"See which there are, in the SharePoint Management Shell on the farm:", "PS> Get-SPSite -WebApplication " + Literal(originOr(e.URL, "URL")) + " -Limit 20 | Format-Table Url"},
 			append(f.give("Give the address of one", flag, "URL"), "{again}")...)
 	case sharepointserver.LoginPage:
@@ -304,7 +307,14 @@ func (e *FarmError) movedRow(a *sharepointserver.Error, at, flag string, f Facts
 		link: farmMappingLink, class: ClassCheck,
 	}
 	if from, err := url.Parse(at); err == nil {
-		if there, err := url.Parse(a.To); err == nil && from.Scheme == "http" && there.Scheme == "https" && strings.EqualFold(from.Hostname(), there.Hostname()) {
+		there, err := url.Parse(a.To)
+		switch {
+		case err != nil:
+		case from.Scheme == "https" && there.Scheme == "http":
+			r.why += " And there nothing is encrypted: whoever is on the way can read and change what is sent."
+			r.next = append([]string{"See by which addresses the farm knows the web application, in the SharePoint Management Shell; one with https is the better one:", "PS> Get-SPAlternateURL | Format-Table IncomingUrl,Zone,PublicUrl"},
+				append(f.give("If it has none with https, and you do without encryption, certificate and the check of who answers", flag, or(strings.TrimSuffix(a.To, "/"), "URL")), "{again}")...)
+		case from.Scheme == "http" && there.Scheme == "https" && strings.EqualFold(from.Hostname(), there.Hostname()):
 			r.short, r.why = "leads to https", "The server wants https, which is better, too."
 			r.next = append(f.give("Give the address with https", flag, or(strings.TrimSuffix(a.To, "/"), "URL")), "{again}")
 		}
@@ -327,6 +337,22 @@ func noCollectionsRow(e *NoCollectionsError) row {
 }
 
 func partialRow(e *PartialListError) row {
+	look := []string{"Look at the list, in the SharePoint Management Shell on the farm:",
+		"PS> Get-SPSite -WebApplication " + Literal(originOr(e.URL, "URL")) + " -Limit All | Format-Table Url"}
+	var answer *sharepointserver.Error
+	if _, full := errors.AsType[*sharepointserver.FullError](e.Err); full {
+		return row{
+			what: "The web application lists more site collections than c2conn keeps.", short: "the list is too long",
+			why: sentence(e.Err), next: look, class: ClassCheck,
+		}
+	}
+	if left, ok := errors.AsType[*sharepointserver.UnusableError](e.Err); ok && !errors.As(e.Err, &answer) {
+		return row{
+			what: fmt.Sprintf("Of the list %d could not be used: no addresses of web sites, or with characters that cannot be shown.", left.Count), short: "a part of the list cannot be used",
+			why:  "Something writes into the farm's list what SharePoint itself does not, or a site collection has invisible characters in its address. These are left out; nothing is sent to them.",
+			next: append(look, "Look for what is odd in it, and ask whoever made that site collection.", "{again}"), class: ClassCheck,
+		}
+	}
 	if e.Way == sharepointserver.Search {
 		return row{
 			what: "Search did not give every site collection.", short: "search did not give all",

@@ -37,7 +37,10 @@ func (e *FarmError) signInRow(f Facts) (row, bool) {
 		return e.ticketRow(refused), true
 	case errors.As(e.Err, &refused) && refused.Proven:
 		r := e.deniedRow()
-		r.why = "The password is right, and the answer was 401 all the same. " + r.why + " Where a load balancer decrypts TLS, Extended Protection of the server may be the reason instead."
+		r.why = "The password is right, and the answer was 401 all the same. " + r.why
+		if strings.HasPrefix(e.tried(), "https:") { // it binds sign-ins to TLS
+			r.why += " Where a load balancer decrypts TLS, Extended Protection of the server may be the reason instead."
+		}
 		return r, true
 	case errors.As(e.Err, &refused):
 		return row{
@@ -47,6 +50,15 @@ func (e *FarmError) signInRow(f Facts) (row, bool) {
 		}, true
 	}
 	return row{}, false
+}
+
+// tried is the address whose answer counts: of Central Administration the one that told
+// most, whose scheme may be another than the one asked for.
+func (e *FarmError) tried() string {
+	if central, ok := errors.AsType[*sharepointserver.CentralError](e.Err); ok {
+		return central.At
+	}
+	return e.URL
 }
 
 // ticketRow is for a Kerberos ticket that the web application does not take.

@@ -94,6 +94,7 @@ func farmErrors() []known {
 		{name: "moved", err: atSite(farmAnswer("site", sharepointserver.Moved, 302, elsewhere("https://portal.contoso.example/sites/it"))), class: ClassCheck},
 		{name: "moved, not saved", err: atSite(farmAnswer("site", sharepointserver.Moved, 302, elsewhere("https://portal.contoso.example/sites/it"))), class: ClassCheck, facts: unsaved},
 		{name: "moved to https", err: &FarmError{Part: FarmSite, URL: "http://sharepoint.corp.test", Err: farmAnswer("site", sharepointserver.Moved, 301, elsewhere("https://sharepoint.corp.test/"))}, class: ClassCheck},
+		{name: "moved to http", err: &FarmError{Part: FarmSite, URL: "https://sharepoint.corp.test", Err: farmAnswer("site", sharepointserver.Moved, 301, elsewhere("http://sharepoint.corp.test/"))}, class: ClassCheck},
 		{name: "not SharePoint", err: atSite(farmAnswer("site", sharepointserver.NotSharePoint, 200, stranger)), class: ClassCheck},
 		{name: "not SharePoint at the port", err: central(farmAnswer("Central Administration", sharepointserver.NotSharePoint, 200, stranger)), class: ClassCheck},
 		{name: "not Central Administration", err: central(farmAnswer("Central Administration", sharepointserver.NotCentral, 200)), class: ClassCheck},
@@ -113,6 +114,8 @@ func farmErrors() []known {
 		{name: "a part of the list", err: &PartialListError{URL: farmURL, Way: sharepointserver.SiteData, Err: farmAnswer("SiteData", sharepointserver.Fault, 500)}, class: ClassCheck},
 		{name: "a part of the list, by search", err: &PartialListError{URL: farmURL, Way: sharepointserver.Search, Err: errors.New("the search gives no more than 50500 of 100000 results")}, class: ClassCheck},
 		{name: "no site collection is indexed, no SiteData", err: &NoCollectionsError{URL: farmURL, Way: sharepointserver.Search, WhyNot: &sharepointserver.Error{Op: "SiteData", URL: farmURL, Reason: sharepointserver.NotThere, Status: 404, SharePoint: true}}, class: ClassCheck},
+		{name: "a list that is too long", err: &PartialListError{URL: farmURL, Err: &sharepointserver.FullError{Kept: 1_000_000}}, class: ClassCheck},
+		{name: "a part of the list that cannot be used", err: &PartialListError{URL: farmURL, Err: &sharepointserver.UnusableError{Count: 3}}, class: ClassCheck},
 		{name: "out of support", err: &OldServerError{Name: "SharePoint Server 2016", Build: "16.0.5161.1000", Ended: "2026-07-14"}, class: ClassCheck},
 	}
 	for i := range list {
@@ -178,6 +181,38 @@ func TestFarmTextInACommand(t *testing.T) {
 				strings.HasPrefix(step, "$ ") && !strings.Contains(step, `'\''; Remove-SPSite`):
 				t.Errorf("%s: %s", reason, step)
 			}
+		}
+	}
+}
+
+// Advice proposes no address with http instead of https without saying what that gives
+// up, and speaks of the decryption of TLS only where there is TLS.
+func TestFarmAdviceAboutEncryption(t *testing.T) {
+	t.Parallel()
+	const protection, open = "Extended Protection", "nothing is encrypted"
+	refused := func(scheme string) error {
+		err := &winauth.RefusedError{Account: "spadmin@contoso.example", Server: "sharepoint.corp.test:34567", Method: winauth.NTLM, Proven: true, Status: 401}
+		return atCentral(&sharepointserver.CentralError{URL: "http://sharepoint.corp.test:34567", Tried: map[string]error{scheme: err}, Likely: err, At: scheme + "://sharepoint.corp.test:34567"})
+	}
+	moved := func(from, to string) error {
+		return &FarmError{Part: FarmSite, URL: from, Err: &sharepointserver.Error{Op: "site", URL: from, Reason: sharepointserver.Moved, Status: 302, SharePoint: true, To: to}}
+	}
+	for _, c := range []struct {
+		name, text string
+		err        error
+		says       bool
+	}{
+		{"401 over http", protection, refused("http"), false},
+		{"401 over https", protection, refused("https"), true},
+		{"to http", open, moved("https://sp.corp.test", "http://sp.corp.test/"), true},
+		{"to http of another host", open, moved("https://sp.corp.test", "http://portal.corp.test/"), true},
+		{"to https", open, moved("http://sp.corp.test", "https://sp.corp.test/"), false},
+		{"to another host", open, moved("https://sp.corp.test", "https://portal.corp.test/"), false},
+	} {
+		f := contoso(t)
+		atFarm(&f)
+		if a := For(c.err, f); strings.Contains(a.Why, c.text) != c.says {
+			t.Errorf("%s: %s", c.name, a.Why)
 		}
 	}
 }

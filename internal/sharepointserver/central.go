@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -40,9 +41,10 @@ func (c *Client) Central(ctx context.Context, site string, plain bool) (Central,
 	if first == nil {
 		return found, nil
 	}
-	e := &CentralError{URL: at.String(), Tried: map[string]error{at.Scheme: first}, Likely: first}
+	e := &CentralError{URL: at.String(), At: at.String(), Tried: map[string]error{at.Scheme: first}, Likely: first}
 	other := *at
 	other.Scheme = map[string]string{"http": "https", "https": "http"}[at.Scheme]
+	other.Host = withPort(at) // the same port, also where the scheme alone tells it
 	if other.Scheme == "http" && !plain {
 		e.Plain = wrongScheme(first)
 		return Central{}, e
@@ -57,9 +59,17 @@ func (c *Client) Central(ctx context.Context, site string, plain bool) (Central,
 	}
 	e.Tried[other.Scheme] = second
 	if telling(second) > telling(first) {
-		e.Likely = second
+		e.Likely, e.At = second, other.String()
 	}
 	return Central{}, e
+}
+
+// withPort is the host of u with its port.
+func withPort(u *url.URL) string {
+	if u.Port() != "" {
+		return u.Host
+	}
+	return net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 }
 
 // central opens it with one scheme.
@@ -86,7 +96,7 @@ func otherScheme(err error, other *url.URL) bool {
 	switch {
 	case errors.As(err, &e):
 		to, err := url.Parse(e.To)
-		return wrongScheme(e) || e.Reason == Moved && err == nil && to.Scheme == other.Scheme && strings.EqualFold(to.Host, other.Host)
+		return wrongScheme(e) || e.Reason == Moved && err == nil && to.Scheme == other.Scheme && strings.EqualFold(withPort(to), withPort(other))
 	case winauth.Refusal(err):
 		return false
 	}

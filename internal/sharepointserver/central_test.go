@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -173,6 +175,30 @@ func TestCentralSendsToTLS(t *testing.T) {
 	got, err := newClient(t, base).Central(t.Context(), "http://ca.corp.test:34567", false)
 	if err != nil || got.URL != "https://ca.corp.test:34567/" {
 		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// An address without a port has that of its scheme, also where the other scheme is tried.
+func TestCentralKeepsThePort(t *testing.T) {
+	t.Parallel()
+	for ask, want := range map[string]string{
+		"http://ca.corp.test": "ca.corp.test:80", "https://ca.corp.test/": "ca.corp.test:443", "https://[::1]": "[::1]:443", "http://ca.corp.test:443": "ca.corp.test:443",
+	} {
+		var (
+			mu     sync.Mutex
+			dialed []string
+		)
+		base := &http.Transport{DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			dialed = append(dialed, address)
+			return nil, syscall.ECONNREFUSED
+		}}
+		_, err := newClient(t, base).Central(t.Context(), ask, true)
+		var central *sharepointserver.CentralError
+		if !errors.As(err, &central) || len(central.Tried) != 2 || !slices.Equal(slices.Compact(dialed), []string{want}) || central.At == "" {
+			t.Errorf("%s: dialled %v, %v", ask, dialed, err)
+		}
 	}
 }
 

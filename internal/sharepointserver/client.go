@@ -24,6 +24,8 @@ type Options struct {
 type Client struct {
 	http  *http.Client
 	clock transport.Clock
+
+	bytesLimit int // of the addresses in a list
 }
 
 // New returns a Client; nothing is sent yet.
@@ -32,15 +34,13 @@ func New(o Options) *Client {
 		o.Clock = transport.SystemClock()
 	}
 	// A redirect would carry the sign-in to a host that nobody named.
-	return &Client{http: &http.Client{Transport: o.HTTP.Transport, CheckRedirect: transport.NoRedirect}, clock: o.Clock}
+	return &Client{http: &http.Client{Transport: o.HTTP.Transport, CheckRedirect: transport.NoRedirect}, clock: o.Clock, bytesLimit: bytesLimit}
 }
 
 // Site is a site collection that was opened, with the site at the address.
 type Site struct {
 	URL       string // of the site collection as the server names it, which may be on another host than the one asked
-	ID        string // of the site collection, GUID
 	Title     string // of the site
-	Template  string // of the site, e.g. "STS" or "CENTRALADMIN"
 	Build     Build
 	LoginName string // of the account, as the server sees it: "i:0#.w|corp\\spadmin"; "" where it does not tell
 	SiteAdmin bool   // the account is an administrator of the site collection
@@ -57,16 +57,16 @@ func (c *Client) Open(ctx context.Context, url string) (Site, error) {
 		return Site{}, err
 	}
 	const op = "site"
-	var collection struct{ URL, ID text }
-	a, err := c.object(ctx, op, at.JoinPath("_api", "site"), "$select=Url,Id", &collection)
+	var collection struct{ URL text }
+	a, err := c.object(ctx, op, at.JoinPath("_api", "site"), "$select=Url", &collection)
 	if err != nil {
 		return Site{}, err
 	}
 	if _, err := address(string(collection.URL)); err != nil {
 		return Site{}, a.unreadable(errJSON)
 	}
-	var web struct{ Title, WebTemplate text }
-	if _, err := c.object(ctx, op, at.JoinPath("_api", "web"), "$select=Title,WebTemplate", &web); err != nil {
+	var web struct{ Title text }
+	if _, err := c.object(ctx, op, at.JoinPath("_api", "web"), "$select=Title", &web); err != nil {
 		return Site{}, err
 	}
 	var user struct {
@@ -79,8 +79,8 @@ func (c *Client) Open(ctx context.Context, url string) (Site, error) {
 		return Site{}, err
 	}
 	return Site{
-		URL: collection.URL.clean(urlLimit), ID: collection.ID.clean(64),
-		Title: web.Title.clean(255), Template: web.WebTemplate.clean(64), Build: a.e.Build,
+		URL:   collection.URL.clean(urlLimit),
+		Title: web.Title.clean(255), Build: a.e.Build,
 		LoginName: user.LoginName.clean(300), SiteAdmin: user.IsSiteAdmin,
 	}, nil
 }

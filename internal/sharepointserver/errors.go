@@ -67,12 +67,31 @@ func (e *ListError) Error() string {
 // Unwrap returns both.
 func (e *ListError) Unwrap() []error { return []error{e.SiteData, e.Search} }
 
+// FullError is a list that is longer than what is kept of one.
+type FullError struct{ Kept int } // site collections
+
+func (e *FullError) Error() string {
+	return fmt.Sprintf("the list is too long; the first %d site collections are kept", e.Kept)
+}
+
+// UnusableError is of entries of a list that are left out: they are no addresses of web
+// sites, or have characters that cannot be shown.
+type UnusableError struct{ Count int }
+
+func (e *UnusableError) Error() string {
+	if e.Count == 1 {
+		return "1 entry of the list is no address that can be used"
+	}
+	return fmt.Sprintf("%d entries of the list are no addresses that can be used", e.Count)
+}
+
 // CentralError is a Central Administration that neither scheme reaches, or that the
 // first one reaches but does not open.
 type CentralError struct {
 	URL    string           // as it was asked for
 	Tried  map[string]error // by scheme: "http", "https"
 	Likely error            // the one of them that tells most
+	At     string           // the address that Likely is of
 	Plain  bool             // the port speaks http, which was not allowed to be asked
 }
 

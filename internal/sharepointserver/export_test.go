@@ -30,6 +30,9 @@ func ParsePage(b []byte) (addresses []string, rows int, err error) {
 	return p.addresses, p.rows, nil
 }
 
+// KeepBytes is the most that the addresses of a list take, instead of the usual limit.
+func (c *Client) KeepBytes(n int) { c.bytesLimit = n }
+
 // Classify says what an answer with this status, type and body means.
 func Classify(status int, kind, location string, body []byte) error {
 	c := &Client{clock: fixed{}}

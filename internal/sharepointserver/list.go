@@ -26,12 +26,16 @@ type Collections struct {
 	URLs      []string // absolute, as the server names them, each once; no personal order
 	Databases int      // content databases; SiteData only
 	WhyNot    error    // why SiteData did not list them, where search did
-	Partial   error    // a content database or page that could not be read, where others were
+	Partial   error    // what is missing: a content database or page that could not be read, *FullError, *UnusableError
 }
 
-// collectionsLimit is the most that are listed: what 100 full content databases hold
-// (learn.microsoft.com/sharepoint/install/software-boundaries-limits-2019).
-const collectionsLimit = 1_000_000
+const (
+	// collectionsLimit is the most that are listed: what 100 full content databases hold
+	// (learn.microsoft.com/sharepoint/install/software-boundaries-limits-2019).
+	collectionsLimit = 1_000_000
+	// bytesLimit is the most that their addresses take: 100 bytes each.
+	bytesLimit = 100_000_000
+)
 
 // List lists the site collections of the web application that site is in: by SiteData,
 // and where that does not, by search, which may find none. listen, which may be nil,
@@ -52,7 +56,7 @@ func (c *Client) List(ctx context.Context, site string, listen func(found int)) 
 	// collection there is unsure, so the address itself comes next.
 	whyNot := either(ctx, root(at), at, l.siteData)
 	if whyNot == nil {
-		return l.found, nil
+		return l.collections(), nil
 	}
 	if ends(ctx, whyNot) {
 		return Collections{}, whyNot
@@ -64,7 +68,7 @@ func (c *Client) List(ctx context.Context, site string, listen func(found int)) 
 		return Collections{}, &ListError{SiteData: whyNot, Search: err}
 	}
 	l.found.WhyNot = whyNot
-	return l.found, nil
+	return l.collections(), nil
 }
 
 // either asks at one address, and at the other where the first has no such service.
@@ -107,17 +111,38 @@ type lister struct {
 	listen func(found int)
 	found  Collections
 	seen   map[string]bool
+
+	bytes    int // of the addresses found
+	unusable int
 }
 
 func (l *lister) begin(way Way) {
-	l.found, l.seen = Collections{Way: way}, map[string]bool{}
+	l.found, l.seen, l.bytes, l.unusable = Collections{Way: way}, map[string]bool{}, 0, 0
 }
 
-// add takes addresses and returns how many of them were new ones.
+// collections is what was found, and what of it is missing.
+func (l *lister) collections() Collections {
+	if l.unusable > 0 {
+		left := &UnusableError{Count: l.unusable}
+		if l.found.Partial == nil {
+			l.found.Partial = left
+		} else {
+			l.found.Partial = fmt.Errorf("%w; besides, %s", l.found.Partial, left.Error())
+		}
+	}
+	return l.found
+}
+
+// add takes addresses and returns how many of them were new ones. What it leaves out
+// cannot be shown as it is, or is no address of a web site.
+//
+// Errors: *FullError.
 func (l *lister) add(addresses []string) (added int, err error) {
 	for _, s := range addresses {
-		u, err := l.base.Parse(strings.TrimSpace(s))
-		if err != nil || len(s) > urlLimit || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || s != transport.CleanText(s, urlLimit) {
+		s = strings.TrimSpace(s)
+		u, err := l.base.Parse(s)
+		if err != nil || s == "" || len(s) > urlLimit || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || s != transport.CleanText(s, urlLimit) {
+			l.unusable++
 			continue
 		}
 		u.User, u.RawQuery, u.Fragment = nil, "", ""
@@ -126,9 +151,11 @@ func (l *lister) add(addresses []string) (added int, err error) {
 		if l.seen[key] {
 			continue
 		}
-		if len(l.found.URLs) == collectionsLimit {
-			return added, fmt.Errorf("more than %d site collections", collectionsLimit)
+		if len(l.found.URLs) == collectionsLimit || l.bytes+len(name) > l.client.bytesLimit {
+			l.listen(len(l.found.URLs))
+			return added, &FullError{Kept: len(l.found.URLs)}
 		}
+		l.bytes += len(name)
 		l.seen[key] = true
 		l.found.URLs = append(l.found.URLs, name)
 		added++

@@ -17,12 +17,15 @@ func TestListBySiteData(t *testing.T) {
 	t.Parallel()
 	f := newFarm(t, true)
 	f.database("{a}", f.URL, f.URL+"/sites/Team", f.URL+"/sites/team/", "https://projects.corp.test")
-	f.database("{b}", f.URL+"/sites/HR &amp; IT", "/sites/relative", "mailto:x@corp.test", "https:///", f.URL+"/"+strings.Repeat("x", 3000))
+	f.database("{b}", f.URL+"/sites/HR &amp; IT", "/sites/relative", "mailto:x@corp.test", "https:///", f.URL+"/sites/\u202eevil", f.URL+"/"+strings.Repeat("x", 3000))
 	var heard []int
 	got, err := f.client(t).List(t.Context(), f.URL+"/sites/Team", func(n int) { heard = append(heard, n) })
 	want := []string{f.URL, f.URL + "/sites/Team", "https://projects.corp.test", f.URL + "/sites/HR%20&%20IT", f.URL + "/sites/relative"}
-	if err != nil || !slices.Equal(got.URLs, want) || got.Way != sharepointserver.SiteData || got.Databases != 2 || got.WhyNot != nil || got.Partial != nil {
+	if err != nil || !slices.Equal(got.URLs, want) || got.Way != sharepointserver.SiteData || got.Databases != 2 || got.WhyNot != nil {
 		t.Fatalf("%+v %v", got, err)
+	}
+	if left, ok := errors.AsType[*sharepointserver.UnusableError](got.Partial); !ok || left.Count != 4 {
+		t.Errorf("left out: %v", got.Partial)
 	}
 	if !slices.Equal(heard, []int{3, 5}) {
 		t.Errorf("heard %v", heard)
@@ -59,6 +62,29 @@ func TestListPartly(t *testing.T) {
 	var e *sharepointserver.Error
 	if err != nil || len(got.URLs) != 1 || got.Databases != 2 || !errors.As(got.Partial, &e) || e.Reason != sharepointserver.Denied || e.Code != "0x80070005" || !strings.Contains(got.Partial.Error(), "only 1 of 2 content databases") {
 		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// What is kept of a list has a limit in bytes, whichever way lists it.
+func TestListTooLong(t *testing.T) {
+	t.Parallel()
+	for _, siteData := range []bool{true, false} {
+		f := newFarm(t, true)
+		for i := range 10 {
+			at := fmt.Sprintf("%s/sites/%d", f.URL, i)
+			f.database(fmt.Sprintf("{%d}", i), at)
+			f.indexed = append(f.indexed, at)
+		}
+		if !siteData {
+			f.at["/_vti_bin/SiteData.asmx"] = answers(404, "text/plain", "")
+		}
+		c := f.client(t)
+		c.KeepBytes(3*len(f.indexed[0]) + 1)
+		got, err := c.List(t.Context(), f.URL, nil)
+		full, ok := errors.AsType[*sharepointserver.FullError](got.Partial)
+		if err != nil || !slices.Equal(got.URLs, f.indexed[:3]) || !ok || full.Kept != 3 {
+			t.Errorf("SiteData %v: %+v %v", siteData, got, err)
+		}
 	}
 }
 

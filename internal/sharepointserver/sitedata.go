@@ -44,7 +44,10 @@ func (l *lister) siteData(ctx context.Context, at *url.URL) error {
 	}
 	l.begin(SiteData)
 	l.found.Databases = len(databases)
-	var first error
+	var (
+		first error
+		full  *FullError
+	)
 	read := 0
 	for _, id := range databases[:min(len(databases), databasesLimit)] {
 		err := l.database(ctx, at, id)
@@ -53,6 +56,9 @@ func (l *lister) siteData(ctx context.Context, at *url.URL) error {
 			read++
 		case ends(ctx, err):
 			return err
+		case errors.As(err, &full):
+			l.found.Partial = err
+			return nil
 		case first == nil:
 			first = err
 		}

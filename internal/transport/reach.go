@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -59,9 +60,34 @@ func NewReach(getenv func(string) string) (Reach, error) {
 		if host, port, err := net.SplitHostPort(address); err == nil && strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost") {
 			address = net.JoinHostPort("localhost", port)
 		}
-		return dialer.DialContext(ctx, network, address)
+		conn, err := dialer.DialContext(ctx, network, address)
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			told := *op
+			told.Err = withoutServer(r.Resolver, op.Err)
+			err = &told
+		}
+		return conn, err
 	}
 	return r, nil
+}
+
+// LookupSRV looks up service records as resolver does, whose errors it returns: without
+// the name of a server that was not asked.
+func LookupSRV(ctx context.Context, resolver *net.Resolver, service, proto, name string) ([]*net.SRV, error) {
+	_, records, err := resolver.LookupSRV(ctx, service, proto, name)
+	return records, withoutServer(resolver, err)
+}
+
+// withoutServer takes the server out of the error of a look-up by a resolver that dials
+// by itself: Go names the one of the system's settings in any case.
+func withoutServer(resolver *net.Resolver, err error) error {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	if !ok || resolver == nil || resolver.Dial == nil {
+		return err
+	}
+	told := *dns // others may have the same one
+	told.Server = ""
+	return &told
 }
 
 func connectTo(list string) (map[string]string, error) {

@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -65,6 +66,40 @@ func TestReachRefuses(t *testing.T) {
 	for _, good := range []string{"10.0.0.10", "10.0.0.10:5353", "::1", "[::1]:53"} {
 		if _, err := transport.NewReach(env("C2CONN_DNS", good)); err != nil {
 			t.Errorf("%s: %v", good, err)
+		}
+	}
+}
+
+// An error of a look-up does not name a server that was not asked: that of the system's
+// settings, where another one was named.
+func TestLookupNamesNoOtherServer(t *testing.T) {
+	t.Parallel()
+	answer, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Close()
+	go func() {
+		for query := make([]byte, 512); ; {
+			n, from, err := answer.ReadFrom(query)
+			if err != nil {
+				return
+			}
+			reply := append([]byte{}, query[:n]...)
+			reply[2], reply[3] = reply[2]|0x80, 0x80|3 // an answer: there is no such name
+			_, _ = answer.WriteTo(reply, from)
+		}
+	}()
+	r, err := transport.NewReach(env("C2CONN_DNS", answer.LocalAddr().String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, srv := transport.LookupSRV(t.Context(), r.Resolver, "kerberos", "tcp", "corp.test")
+	_, dial := r.Dial(t.Context(), "tcp", "sp.corp.test:443")
+	for what, err := range map[string]error{"SRV": srv, "dial": dial} {
+		dns, ok := errors.AsType[*net.DNSError](err)
+		if !ok || dns.Server != "" || !dns.IsNotFound || strings.Contains(err.Error(), " on ") {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }

@@ -17,9 +17,12 @@ import (
 
 // settled runs a check and judges what it found.
 func (s *subject) settled(ctx context.Context, c check) task.Result {
+	if c.id == idSites || c.id == idFarmSites {
+		defer s.listed.end() // no more will come, not even after a panic
+	}
 	r := s.repeated(ctx, c)
-	if c.id == idSites || c.id == idFarmSites || c.id == idGraphToken && r.Status == task.Fail {
-		s.listed.end() // no more will come
+	if c.id == idGraphToken && r.Status == task.Fail {
+		s.listed.end() // there will be no list
 	}
 	if c.judge == nil || errors.Is(ctx.Err(), context.Canceled) { // what was cut short is nobody's finding
 		return r

@@ -128,7 +128,7 @@ func (s *subject) listDetails(at string, list sharepointserver.Collections) []st
 		}
 		out = append(out, "Listed by SiteData: all of the web application, "+databases+".")
 	}
-	out = append(out, otherHosts(at, list.URLs)...)
+	out = append(out, otherHosts(at, list)...)
 	for _, address := range list.URLs[:min(len(list.URLs), mostShown)] {
 		out = append(out, transport.CleanText(address, 300))
 	}
@@ -136,10 +136,11 @@ func (s *subject) listDetails(at string, list sharepointserver.Collections) []st
 }
 
 // otherHosts tells of the site collections that have hosts of their own. They are not
-// asked: the account signs in to the hosts that somebody named.
-func otherHosts(at string, addresses []string) []string {
+// asked: the account signs in to the hosts that somebody named. SiteData lists one web
+// application, so that one host for all is another name of it; search lists the farm.
+func otherHosts(at string, list sharepointserver.Collections) []string {
 	hosts, sum := map[string]int{}, 0
-	for _, address := range addresses {
+	for _, address := range list.URLs {
 		if u, err := url.Parse(address); err == nil && !sameMachine(address, at) {
 			hosts[strings.ToLower(u.Hostname())]++
 			sum++
@@ -148,7 +149,7 @@ func otherHosts(at string, addresses []string) []string {
 	if sum == 0 {
 		return nil
 	}
-	if len(hosts) == 1 && sum == len(addresses) {
+	if list.Way == sharepointserver.SiteData && len(hosts) == 1 && sum == len(list.URLs) {
 		for name := range hosts {
 			return []string{"All have the host " + transport.CleanText(name, 100) + ": that is what the farm calls the web application (alternate access mapping). Nothing is sent to it."}
 		}
@@ -175,8 +176,9 @@ func sameMachine(a, b string) bool {
 	return errX == nil && errY == nil && strings.EqualFold(x.Hostname(), y.Hostname())
 }
 
-// farmSite opens the site collection at the connection's address, or where there is none
-// the first one that is listed.
+// farmSite opens the site collection at the connection's address, or where that is the
+// root of a web application without one there, the first that is listed. An address with
+// a path names one site collection: where there is none, the address is wrong.
 func (s *subject) farmSite(ctx context.Context, _ need) task.Result {
 	at := s.target.Connection.Endpoints.SharePoint
 	if err := s.farm.begin(ctx); err != nil {
@@ -189,7 +191,7 @@ func (s *subject) farmSite(ctx context.Context, _ need) task.Result {
 		site, err = s.openSite(ctx, at)
 	}
 	var instead []string
-	if noCollection(err) {
+	if noCollection(err) && atRoot(at) {
 		if other := s.anotherCollection(ctx, at); other != "" {
 			// Of a farm that lists other hosts the address is a guess: where it leads nowhere,
 			// the connection's own is what is told of.
@@ -228,12 +230,15 @@ func noCollection(err error) bool {
 	return ok && e.Reason == sharepointserver.NotThere && e.SharePoint
 }
 
+// atRoot reports whether an address has no path.
+func atRoot(address string) bool { return strings.Trim(pathOf(address), "/") == "" }
+
 // anotherCollection is the address of a listed site collection, on the host that the
 // connection names: a farm lists the addresses of its default zone, which may be others
 // (alternate access mappings).
 func (s *subject) anotherCollection(ctx context.Context, at string) string {
 	progress.Report(ctx, progress.Update{Text: "no site collection at the address, waiting for the list"})
-	below := func(address string) bool { return strings.Trim(pathOf(address), "/") != "" }
+	below := func(address string) bool { return !atRoot(address) }
 	other := s.listed.find(ctx, func(address string) bool { return sameMachine(address, at) && below(address) })
 	if other == "" {
 		other = s.listed.find(ctx, below)
@@ -337,7 +342,7 @@ func (s *subject) centralAdministration(ctx context.Context, _ need) task.Result
 	r.Details = lines(central.Title, central.URL)
 	if answered.Scheme != asked.Scheme {
 		found := *asked
-		found.Scheme = answered.Scheme
+		found.Scheme, found.Host = answered.Scheme, answered.Host // the same port, which the scheme may no longer tell
 		s.note(func(f *Found) { f.central = found.String() })
 		r.Finding = short(r.Finding + ", not " + asked.Scheme)
 		r.Details = append(r.Details, "The connection named "+asked.Scheme+"; what answers is "+answered.Scheme+", so that is what it names from now on.")

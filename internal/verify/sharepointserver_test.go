@@ -176,6 +176,8 @@ func farmCases() []farmCase {
 		{name: "wrong password, anonymous access", options: faults("sp-anonymous", "no-kdc"), change: func(f *farm) { f.password = "not it" },
 			sites: bad("wrong password, or no right"), site: want{task.Pass, []string{"opened", "did not tell who the account is"}}, central: bad("wrong password, or no right"), class: advice.ClassAuth, failed: 1},
 		{name: "none at the root", options: faults("sp-no-root"), sites: good("by SiteData"), site: good("opened “", "There is no site collection at https://sharepoint.corp.test; this is one that the list has."), central: central},
+		{name: "a typing error in the path", change: func(f *farm) { f.conn.Endpoints.SharePoint += "/sites/hrr" }, sites: good("12 by SiteData"),
+			site: bad("no site collection at this address", "no site collection at https://sharepoint.corp.test/sites/hrr", "Get-SPSite"), central: central, class: advice.ClassCheck},
 		{name: "none but another company's", options: onprem.Options{Faults: []string{"sp-no-root", "sp-foreign"}, SiteCollections: 1}, sites: good("2 by SiteData"), site: bad("no site collection at this address", "There is no site collection at https://sharepoint.corp.test."), central: central, class: advice.ClassCheck},
 		{name: "a database is broken", options: faults("sp-database-broken"), sites: want{task.Warn, []string{"by SiteData, not all could be read", "Get-SPContentDatabase"}}, site: opened, central: central},
 		{name: "host-named", options: faults("sp-host-named"), sites: good("15 by SiteData", "3 site collections on other hosts"), site: opened, central: central},
@@ -187,6 +189,12 @@ func farmCases() []farmCase {
 					}
 				}
 			}},
+		{name: "another name, by search", options: faults("sp-aam", "sp-no-sitedata"), sites: good("by search", "site collections on other hosts, which are not opened: portal.contoso.example (12)"), site: good("opened “"), central: central,
+			after: func(t *testing.T, _ *farm, r verify.Report) {
+				if _, text := said(t, r, "sites"); strings.Contains(text, "alternate access mapping") {
+					t.Error(text)
+				}
+			}},
 		{name: "another company's", options: faults("sp-foreign"), sites: good("sharepoint.fabrikam.example (2)"), site: opened, central: central},
 		{name: "forms beside Windows", options: faults("sp-forms"), sites: listed, site: opened, central: central},
 		{name: "a federation server", options: faults("sp-saml-only"), sites: bad("a sign-in page answered"), site: bad("a sign-in page answered", "Authentication Providers"), central: central, class: advice.ClassCheck},
@@ -196,7 +204,7 @@ func farmCases() []farmCase {
 		{name: "busy for a moment", options: faults("sp-busy=2"), sites: listed, site: opened, central: central},
 		{name: "an error of ASP.NET", options: faults("sp-500"), sites: bad("cannot answer at the moment (500)"), site: bad("cannot answer at the moment (500)"), central: central, class: advice.ClassCheck},
 		{name: "garbage", options: faults("sp-garbage"), sites: bad(), site: bad(), central: central, class: advice.ClassCheck},
-		{name: "hostile", options: faults("sp-hostile"), sites: good("by SiteData"), site: good("opened"), central: central},
+		{name: "hostile", options: faults("sp-hostile"), sites: want{task.Warn, []string{"by SiteData, not all could be read", "Of the list 2 could not be used"}}, site: good("opened"), central: central},
 		{name: "SharePoint 2013 before its service pack", options: faults("sp-verbose-only"), sites: listed, site: want{task.Warn, []string{"SharePoint Server 2013, out of support since 2023-04-11"}}, central: central},
 		{name: "SharePoint 2016", options: onprem.Options{SharePointVersion: "2016"}, sites: listed, site: want{task.Warn, []string{"SharePoint Server 2016, out of support since 2026-07-14", "Subscription Edition"}}, central: central},
 		{name: "wrong password, and no domain controller", options: onprem.Options{Faults: []string{"no-kdc"}, Lockout: 2}, change: func(f *farm) { f.password = "not it" },

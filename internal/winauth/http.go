@@ -28,7 +28,9 @@ type HTTPOptions struct {
 	Clock   transport.Clock
 
 	// PlainKerberos lets Kerberos tokens go over plain http. The bodies are as safe as
-	// their sender makes them: PowerShell seals them.
+	// their sender makes them: PowerShell seals them; those of SharePoint are open.
+	// Whoever is on the way can read and change these, and use the ticket for a request
+	// of their own to the service at the same moment.
 	PlainKerberos bool
 
 	// PlainNTLM lets NTLM go over plain http. Whoever is on the way can read what is
