@@ -3,6 +3,7 @@ package advice
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/c2conn/c2conn/internal/winauth"
@@ -59,6 +60,18 @@ func (e *FarmError) ticketRow(refused *winauth.RefusedError) row {
 			"If it is the same, give the account the right:"}, e.rights()...),
 		link: farmKerberosLink, class: ClassAuth,
 	}
+}
+
+// farmMethodRow is for a web application that offers neither Negotiate nor NTLM.
+func farmMethodRow(r row, e *winauth.NoMethodError, offered string) row {
+	r.link = farmSignInLink
+	r.why = "It offers " + offered + "; with SharePoint c2conn uses Negotiate (Kerberos, NTLM) and NTLM, and sends no clear password (Basic) to it."
+	r.next = []string{"Check the address: one that is mistyped may lead to somebody else's server.",
+		"If it is right, switch on Integrated Windows authentication, Negotiate (Kerberos) or NTLM, for the web application: Central Administration › Application Management › Manage web applications › Authentication Providers.", "{again}"}
+	if len(e.Offered) > 0 && !slices.ContainsFunc(e.Offered, func(scheme string) bool { return !strings.EqualFold(scheme, "Basic") }) {
+		r.what, r.short = or(e.Server, "The server")+" offers Basic alone, which takes the password as it is. None was sent.", "offers Basic alone; no password was sent"
+	}
+	return r
 }
 
 // plainRow is for a sign-in over http, which is not done or which nobody has allowed.

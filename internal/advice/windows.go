@@ -189,7 +189,7 @@ func methodRow(e *winauth.NoMethodError, f Facts) row {
 		next: []string{"As Exchange administrator look at what the virtual directory offers:", "PS> Get-WebServicesVirtualDirectory -ADPropertiesOnly | Format-List Server,*Authentication*", "{again}"}, class: ClassAuth,
 	}
 	if f.farm() {
-		r.link, r.next = farmSignInLink, []string{"Switch on Windows authentication for the web application: Central Administration › Application Management › Manage web applications › Authentication Providers.", "{again}"}
+		r = farmMethodRow(r, e, offered)
 	}
 	if e.NoPassword {
 		r.what, r.short = or(e.Server, "The server")+" takes a password only, and there is a Kerberos ticket only.", "takes a password only"

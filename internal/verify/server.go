@@ -57,7 +57,8 @@ type Server struct {
 	client *http.Client
 	o      ServerOptions
 
-	plainKerberos, plainNTLM bool // what may go over http
+	methods                  []winauth.Method // nil = all
+	plainKerberos, plainNTLM bool             // what may go over http
 }
 
 // ServerOptions are what NewServer needs. The environment names proxy, authorities,
@@ -89,7 +90,13 @@ func NewServer(c connections.Connection, o ServerOptions) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Reach: reach, proxy: proxy, plainKerberos: isFarm(c), plainNTLM: isFarm(c) && c.Credential.PlainNTLM}
+	s := &Server{Reach: reach, proxy: proxy}
+	if isFarm(c) {
+		// No Basic: of a farm nobody knows its certificate beforehand, and an address that is
+		// mistyped may lead to somebody else who has a trusted one.
+		s.methods = []winauth.Method{winauth.Kerberos, winauth.NTLM}
+		s.plainKerberos, s.plainNTLM = true, c.Credential.PlainNTLM
+	}
 	account := winauth.AccountOptions{
 		Name: c.Account, Password: o.Password, Domain: c.Endpoints.Domain,
 		Resolver: reach.Resolver, Dial: reach.Dial, Clock: o.Clock, Rand: o.Rand, ReadFile: o.ReadFile,
@@ -111,7 +118,8 @@ func (s *Server) signIn(account *winauth.Account) (err error) {
 	s.client, err = transport.New(transport.Options{
 		Getenv: s.o.Getenv, Clock: s.o.Clock, Rand: s.o.Rand,
 		Base: once{account.HTTP(winauth.HTTPOptions{
-			Trust: s.Trust, Dial: s.Reach.Dial, Proxy: s.proxy, Clock: s.o.Clock, PlainKerberos: s.plainKerberos, PlainNTLM: s.plainNTLM,
+			Trust: s.Trust, Dial: s.Reach.Dial, Proxy: s.proxy, Clock: s.o.Clock,
+			Methods: s.methods, PlainKerberos: s.plainKerberos, PlainNTLM: s.plainNTLM,
 		}).Transport},
 	})
 	return err

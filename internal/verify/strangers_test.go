@@ -1,0 +1,70 @@
+package verify_test
+
+import (
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/advice"
+	"github.com/c2conn/c2conn/internal/sim/onprem"
+	"github.com/c2conn/c2conn/internal/task"
+)
+
+// stranger lets another server answer in the farm's place, with a trusted certificate and
+// a name that somebody may have mistyped: the site over https, Central Administration
+// over http.
+func (f *farm) stranger(t *testing.T, h http.Handler) {
+	t.Helper()
+	const name = "sharepoint.example.com"
+	site, central := httptest.NewTLSServer(h), httptest.NewServer(h)
+	t.Cleanup(site.Close)
+	t.Cleanup(central.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	trusted := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: site.Certificate().Raw}), f.world.Authority()...)
+	if err := os.WriteFile(ca, trusted, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.env["SSL_CERT_FILE"] = ca
+	f.env["C2CONN_CONNECT_TO"] += fmt.Sprintf(",%s:443:%s,%s:%d:%s", name, site.Listener.Addr(), name, onprem.CentralAdminPort, central.Listener.Addr())
+	f.conn.Endpoints = connections.Endpoints{SharePoint: "https://" + name, Admin: fmt.Sprintf("http://%s:%d", name, onprem.CentralAdminPort), Domain: "corp.test"}
+}
+
+// A password is never sent in the clear: a name that is mistyped may be somebody else's.
+func TestFarmPasswordStaysHere(t *testing.T) {
+	t.Parallel()
+	for name, offered := range map[string][]string{"Basic alone": {`Basic realm="x"`}, "Basic beside Kerberos": {"Negotiate", `Basic realm="x"`}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFarm(t, onprem.Options{})
+			var clear atomic.Int32
+			f.stranger(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasPrefix(r.Header.Get("Authorization"), "Basic") {
+					clear.Add(1)
+					return
+				}
+				w.Header()["Www-Authenticate"] = offered
+				w.WriteHeader(http.StatusUnauthorized)
+			}))
+			r := f.verify(t)
+			if n := clear.Load(); n != 0 {
+				t.Fatalf("the password was sent %d times", n)
+			}
+			for _, id := range []string{"sites", "site"} {
+				status, text := said(t, r, id)
+				if status != task.Fail || len(offered) == 1 && (!strings.Contains(text, "offers Basic alone") || !strings.Contains(text, "sends no clear password")) {
+					t.Errorf("%s: %s: %s", id, status, text)
+				}
+			}
+			if n := f.world.FailedSignIns(); n != 0 || len(offered) == 1 && r.Class != advice.ClassAuth {
+				t.Errorf("%d failed sign-ins, class %d", n, r.Class)
+			}
+		})
+	}
+}
