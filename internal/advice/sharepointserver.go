@@ -66,6 +66,11 @@ func (e *PartialListError) Error() string {
 // Unwrap returns what could not be read.
 func (e *PartialListError) Unwrap() error { return e.Err }
 
+// AnonymousError is a server that answered everything without asking for a sign-in.
+type AnonymousError struct{ URL string }
+
+func (e *AnonymousError) Error() string { return e.URL + " answered without a sign-in" }
+
 // farm reports whether the facts are of a SharePoint farm on the premises.
 func (f Facts) farm() bool { return f.OnPremises && f.Kind == connections.SharePoint }
 
@@ -85,6 +90,9 @@ func fromFarm(err error, f Facts) (judgement, bool) {
 		return judgement{row: partialRow(partial)}, true
 	case !errors.As(err, &part):
 		return judgement{}, false
+	}
+	if anonymous, ok := errors.AsType[*AnonymousError](err); ok {
+		return judgement{row: part.anonymousRow(anonymous, f)}, true
 	}
 	if errors.As(err, &list) {
 		return part.listJudgement(list, f), true

@@ -74,6 +74,24 @@ func farmMethodRow(r row, e *winauth.NoMethodError, offered string) row {
 	return r
 }
 
+// anonymousRow is for a server that lets everybody in, where SharePoint asks who it is.
+func (e *FarmError) anonymousRow(a *AnonymousError, f Facts) row {
+	at := originOr(a.URL, "the server")
+	r := row{
+		what: "What answers at " + at + " asked nobody to sign in. Nothing is proven of {account}.", short: "answered without a sign-in",
+		why: "SharePoint asks for a sign-in before it lists site collections. Either the web application shows them to everybody (anonymous access), or something else answers in SharePoint's place.",
+		next: append([]string{"Check the address: one that is mistyped may lead to somebody else's server.", "Open it in a private window of a browser on this computer and see what comes.",
+			"If it is right, look at the zones of the web application: Central Administration › Application Management › Manage web applications › Authentication Providers › Enable anonymous access."},
+			append(f.give("If it is not, give the right one", "sharepoint-url", "URL"), "{again}")...),
+		link: farmSignInLink, class: ClassCheck,
+	}
+	if e.Part == FarmCentral {
+		r.why = "Central Administration lets nobody in without a sign-in, so something else answers in its place."
+		r.next = append(append([]string{"Check the address: one that is mistyped may lead to somebody else's server."}, e.findPort(f)...), "{again}")
+	}
+	return r
+}
+
 // plainRow is for a sign-in over http, which is not done or which nobody has allowed.
 func (e *FarmError) plainRow(plain *winauth.PlainError, f Facts) row {
 	host, _, _ := strings.Cut(or(plain.Server, "HOST"), ":")

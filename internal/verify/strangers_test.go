@@ -68,3 +68,64 @@ func TestFarmPasswordStaysHere(t *testing.T) {
 		})
 	}
 }
+
+// anybody is a server that answers everybody, as SharePoint would.
+func anybody(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("MicrosoftSharePointTeamServices", "16.0.0.17928")
+	w.Header().Set("Content-Type", "application/json")
+	self, template := "http://"+r.Host, "CENTRALADMIN"
+	if r.TLS != nil {
+		self, template = "https://"+r.Host, "STS"
+	}
+	switch r.URL.Path {
+	case "/_api/site":
+		fmt.Fprintf(w, `{"d":{"Url":%q,"Id":"5cbcd3b1-fca9-48b2-92db-3b5de26f837d"}}`, self)
+	case "/_api/web":
+		fmt.Fprintf(w, `{"d":{"Title":"Welcome","WebTemplate":%q}}`, template)
+	case "/_api/web/currentuser":
+		fmt.Fprint(w, `{"d":{"LoginName":"","IsSiteAdmin":false}}`)
+	case "/_api/search/query":
+		rows := ""
+		if r.URL.Query().Get("startrow") == "0" {
+			rows = fmt.Sprintf(`{"Cells":{"results":[{"Key":"SPSiteUrl","Value":%q}]}}`, self)
+		}
+		fmt.Fprintf(w, `{"d":{"query":{"PrimaryQueryResult":{"RelevantResults":{"RowCount":1,"TotalRows":1,"Table":{"Rows":{"results":[%s]}}}}}}}`, rows)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+	}
+}
+
+// What a server shows to everybody proves nothing of an account.
+func TestFarmThatAsksNobody(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		faults   []string
+		password string
+	}{
+		"the right password":                          {password: onprem.FarmAdminPassword},
+		"a wrong password, and nobody who could tell": {faults: []string{"no-kdc"}, password: "not it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFarm(t, onprem.Options{Faults: c.faults})
+			f.password = c.password
+			f.stranger(t, http.HandlerFunc(anybody))
+			r := f.verify(t)
+			for _, id := range []string{"sites", "central-administration"} {
+				status, text := said(t, r, id)
+				if status != task.Fail || !strings.HasPrefix(text, "answered without a sign-in") || !strings.Contains(text, "address") {
+					t.Errorf("%s: %s: %s", id, status, text)
+				}
+			}
+			if status, text := said(t, r, "site"); status != task.Pass || !strings.Contains(text, "did not tell who the account is") {
+				t.Errorf("site: %s: %s", status, text)
+			}
+			if r.Class != advice.ClassCheck || r.State == connections.StateVerified {
+				t.Errorf("class %d, state %s", r.Class, r.State)
+			}
+			if n := f.world.FailedSignIns(); n != 0 {
+				t.Errorf("%d failed sign-ins", n)
+			}
+		})
+	}
+}
