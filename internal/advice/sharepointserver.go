@@ -71,6 +71,11 @@ type AnonymousError struct{ URL string }
 
 func (e *AnonymousError) Error() string { return e.URL + " answered without a sign-in" }
 
+// CentralSiteError is Central Administration at the address of the sites.
+type CentralSiteError struct{ URL string }
+
+func (e *CentralSiteError) Error() string { return e.URL + " is Central Administration" }
+
 // farm reports whether the facts are of a SharePoint farm on the premises.
 func (f Facts) farm() bool { return f.OnPremises && f.Kind == connections.SharePoint }
 
@@ -93,6 +98,9 @@ func fromFarm(err error, f Facts) (judgement, bool) {
 	}
 	if anonymous, ok := errors.AsType[*AnonymousError](err); ok {
 		return judgement{row: part.anonymousRow(anonymous, f)}, true
+	}
+	if central, ok := errors.AsType[*CentralSiteError](err); ok {
+		return judgement{row: centralSiteRow(central, f)}, true
 	}
 	if errors.As(err, &list) {
 		return part.listJudgement(list, f), true
@@ -287,6 +295,17 @@ func (e *FarmError) notCentralRow(at string, f Facts) row {
 		what: "SharePoint answers at " + at + ", but it is not Central Administration.", short: "another web application, not Central Administration",
 		why:  "The port is that of another web application of the farm.",
 		next: append(e.findPort(f), "{again}"), class: ClassCheck,
+	}
+}
+
+// centralSiteRow is for Central Administration given as the address of the sites.
+func centralSiteRow(e *CentralSiteError, f Facts) row {
+	return row{
+		what: or(e.URL, "The address") + " is Central Administration, not a web application with sites.", short: "this is Central Administration, not a site",
+		why: "The farm is administered there; nothing of what is to be backed up or moved lies in it. The address of the sites is that which people open in a browser.",
+		next: append([]string{"See the addresses of the web applications, in the SharePoint Management Shell on the farm:", "PS> Get-SPWebApplication | Format-Table DisplayName,Url"},
+			append(f.give("Give the address of one", "sharepoint-url", "URL"), "{again}")...),
+		class: ClassCheck,
 	}
 }
 

@@ -77,6 +77,7 @@ func farmErrors() []known {
 			Server: "sharepoint.corp.test:80", NTLM: true, Err: &winauth.UnknownSPNError{SPN: "HTTP/sharepoint.corp.test", Domain: "corp.test"},
 		}), class: ClassAuth},
 		{name: "no Windows authentication", err: atSite(&winauth.NoMethodError{Account: account, Server: server, Offered: []string{"Bearer"}}), class: ClassAuth},
+		{name: "Central Administration as the site", err: atSite(&CentralSiteError{URL: centralURL}), class: ClassCheck},
 		{name: "no sign-in", err: atList(&AnonymousError{URL: farmURL}), class: ClassCheck},
 		{name: "no sign-in to Central Administration", err: atCentral(&AnonymousError{URL: centralURL}), class: ClassCheck},
 		{name: "Basic alone", err: atSite(&winauth.NoMethodError{Account: account, Server: server, Offered: []string{"Basic"}}), class: ClassAuth},

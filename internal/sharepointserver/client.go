@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/c2conn/c2conn/internal/transport"
 )
@@ -45,6 +46,10 @@ type Site struct {
 	LoginName string // of the account, as the server sees it: "i:0#.w|corp\\spadmin"; "" where it does not tell
 	SiteAdmin bool   // the account is an administrator of the site collection
 }
+
+// IsCentral reports whether the site is that of Central Administration, which holds none
+// of the farm's content.
+func (s Site) IsCentral() bool { return strings.EqualFold(s.Template, centralTemplate) }
 
 // Open opens the site collection at url.
 //

@@ -206,6 +206,9 @@ func (s *subject) farmSite(ctx context.Context, _ need) task.Result {
 	if err != nil {
 		return s.farmFail(advice.FarmSite, at, err)
 	}
+	if site.IsCentral() {
+		return s.farmFail(advice.FarmSite, at, &advice.CentralSiteError{URL: at})
+	}
 	if u, err := url.Parse(at); err == nil {
 		s.note(func(f *Found) { f.server = u.Hostname() })
 	}

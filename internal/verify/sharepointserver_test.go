@@ -157,6 +157,8 @@ func farmCases() []farmCase {
 		{name: "wrong port", change: func(f *farm) { f.conn.Endpoints.Admin = "http://sharepoint.corp.test:34568" }, sites: listed, site: opened,
 			central: bad("nothing listens on this port", "Get-SPWebApplication -IncludeCentralAdministration", "--central-admin-port PORT"), class: advice.ClassCheck},
 		{name: "not Central Administration", options: faults("ca-not-central"), sites: listed, site: opened, central: bad("another web application, not Central Administration", "Get-SPWebApplication -IncludeCentralAdministration"), class: advice.ClassCheck},
+		{name: "Central Administration given as the site", change: func(f *farm) { f.conn.Endpoints.SharePoint = f.conn.Endpoints.Admin },
+			sites: want{status: task.Pass}, site: bad("this is Central Administration, not a site", "Get-SPWebApplication | Format-Table DisplayName,Url"), central: central, class: advice.ClassCheck},
 		{name: "wrong password", options: onprem.Options{Lockout: 2}, change: func(f *farm) { f.password = "not it" },
 			sites: bad("the password is wrong"), site: bad("the password is wrong"), central: bad("the password is wrong"), class: advice.ClassAuth, failed: 1},
 		{name: "unknown account", change: func(f *farm) { f.conn.Account = "nobody@corp.test" },
