@@ -78,6 +78,9 @@ func farmErrors() []known {
 		}), class: ClassAuth},
 		{name: "no Windows authentication", err: atSite(&winauth.NoMethodError{Account: account, Server: server, Offered: []string{"Bearer"}}), class: ClassAuth},
 		{name: "Central Administration as the site", err: atSite(&CentralSiteError{URL: centralURL}), class: ClassCheck},
+		{name: "Kerberos alone, no service principal name", err: atSite(&winauth.NoMethodError{
+			Account: account, Server: server, Offered: []string{"Negotiate"}, KerberosOnly: true, Err: &winauth.UnknownSPNError{SPN: "HTTP/sharepoint.corp.test", Domain: "corp.test"},
+		}), class: ClassAuth},
 		{name: "no sign-in", err: atList(&AnonymousError{URL: farmURL}), class: ClassCheck},
 		{name: "no sign-in to Central Administration", err: atCentral(&AnonymousError{URL: centralURL}), class: ClassCheck},
 		{name: "Basic alone", err: atSite(&winauth.NoMethodError{Account: account, Server: server, Offered: []string{"Basic"}}), class: ClassAuth},
