@@ -105,8 +105,11 @@ func fromFarm(err error, f Facts) (judgement, bool) {
 	if errors.As(err, &list) {
 		return part.listJudgement(list, f), true
 	}
-	if central, ok := errors.AsType[*sharepointserver.CentralError](err); ok && central.Plain {
-		return judgement{row: part.plainCentralRow(f)}, true
+	if central, ok := errors.AsType[*sharepointserver.CentralError](err); ok {
+		if central.Plain {
+			return judgement{row: part.plainCentralRow(f)}, true
+		}
+		part = part.answered(central)
 	}
 	if row, ok := part.signInRow(f); ok {
 		return judgement{row: row}, true
@@ -127,6 +130,17 @@ func fromFarm(err error, f Facts) (judgement, bool) {
 		}
 	}
 	return judgement{}, false
+}
+
+// answered is e with the address that answered: Central Administration may have another
+// scheme than the one asked for.
+func (e *FarmError) answered(central *sharepointserver.CentralError) *FarmError {
+	u, err := url.Parse(e.URL)
+	if err != nil || u.Host == "" || central.Scheme == "" {
+		return e
+	}
+	u.Scheme = central.Scheme
+	return &FarmError{Part: e.Part, URL: u.String(), Err: e.Err}
 }
 
 // give are the steps that give an address, to a saved connection or a new one.

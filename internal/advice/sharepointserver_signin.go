@@ -1,7 +1,9 @@
 package advice
 
 import (
+	"cmp"
 	"errors"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -21,14 +23,7 @@ func (e *FarmError) signInRow(f Facts) (row, bool) {
 	)
 	switch {
 	case errors.As(e.Err, &wrong) && (wrong.Protocol == string(winauth.NTLM) || wrong.Protocol == string(winauth.Basic)):
-		return row{
-			what: or(wrong.Server, "The server") + " refused {account}: its password is wrong, or it has no right there.", short: "refused: wrong password, or no right",
-			why: "SharePoint gives both the same answer (401), and no domain controller could be asked which it is. c2conn tried it once and stopped, so that the account is not locked.",
-			next: append([]string{"Type the password anew; check the keyboard's language and Caps Lock.", "{newpassword}",
-				"Let c2conn ask a domain controller, which tells both apart: port 88 (TCP) open to it, its name in DNS (C2CONN_DNS=10.0.0.10), the domain named (--ad-domain corp.contoso.com).",
-				"If the password is right:"}, e.rights()...),
-			link: e.rightsLink(), class: ClassAuth,
-		}, true
+		return e.wrongOrDeniedRow(wrong, f), true
 	case errors.As(e.Err, &skew), errors.As(e.Err, &ticket): // the cause, whatever came of it
 		return row{}, false
 	case errors.As(e.Err, &plain):
@@ -47,6 +42,31 @@ func (e *FarmError) signInRow(f Facts) (row, bool) {
 		}, true
 	}
 	return row{}, false
+}
+
+// wrongOrDeniedRow is for a 401 that nobody can tell the meaning of. It ends everything
+// that the account is asked for, so what has refused may be another part of the farm.
+func (e *FarmError) wrongOrDeniedRow(wrong *winauth.WrongPasswordError, f Facts) row {
+	r := row{
+		what: or(wrong.Server, "The server") + " refused {account}: its password is wrong, or it has no right there.", short: "refused: wrong password, or no right",
+		why: "SharePoint gives both the same answer (401), and no domain controller could be asked which it is. c2conn tried it once and stopped, so that the account is not locked.",
+		next: []string{"Type the password anew; check the keyboard's language and Caps Lock.", "{newpassword}",
+			"Let c2conn ask a domain controller, which tells both apart: port 88 (TCP) open to it, its name in DNS (C2CONN_DNS=10.0.0.10), the domain named (--ad-domain corp.contoso.com).",
+			"If the password is right:"},
+		class: ClassAuth,
+	}
+	refusing := e
+	switch {
+	case wrong.Server == "" || strings.EqualFold(serverOf(e.URL), wrong.Server):
+	case e.Part == FarmCentral:
+		refusing = &FarmError{Part: FarmSites, URL: f.Site}
+		r.why += " So Central Administration was not asked."
+	case !strings.EqualFold(serverOf(f.Site), wrong.Server):
+		refusing = &FarmError{Part: FarmCentral} // whose address is not known here
+		r.why += " So the sites were not asked any further."
+	}
+	r.next, r.link = append(r.next, refusing.rights()...), refusing.rightsLink()
+	return r
 }
 
 // ticketRow is for a Kerberos ticket that the web application does not take.
@@ -144,6 +164,15 @@ func (e *FarmError) plainCentralRow(f Facts) row {
 func (e *FarmError) httpsURL() string {
 	_, rest, _ := strings.Cut(or(e.URL, "http://HOST"), "://")
 	return "https://" + rest
+}
+
+// serverOf is host and port of an address.
+func serverOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), map[string]string{"http": "80"}[u.Scheme], "443"))
 }
 
 func portOf(address string) string {

@@ -64,6 +64,8 @@ func farmErrors() []known {
 		{name: "the domain says that the password is wrong", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "Kerberos", Server: "CORP.TEST"}), class: ClassAuth},
 		{name: "401, and no domain controller", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: server}), class: ClassAuth},
 		{name: "401 of Central Administration, and no domain controller", err: central(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: server}), class: ClassAuth},
+		{name: "401 of the port of Central Administration, and no domain controller", err: central(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: "sharepoint.corp.test:34567"}), class: ClassAuth},
+		{name: "the list after a 401 of Central Administration, and no domain controller", err: atList(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: "sharepoint.corp.test:34567"}), class: ClassAuth},
 		{name: "401 with a proven password", err: atSite(refused(winauth.NTLM, true, nil)), class: ClassCheck},
 		{name: "401 of the list with a proven password", err: atList(refused(winauth.NTLM, true, nil)), class: ClassCheck},
 		{name: "401 of Central Administration with a proven password", err: central(refused(winauth.NTLM, true, nil)), class: ClassCheck},

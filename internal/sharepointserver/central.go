@@ -40,7 +40,7 @@ func (c *Client) Central(ctx context.Context, site string, plain bool) (Central,
 	if first == nil {
 		return found, nil
 	}
-	e := &CentralError{URL: at.String(), Tried: map[string]error{at.Scheme: first}, Likely: first}
+	e := &CentralError{URL: at.String(), Tried: map[string]error{at.Scheme: first}, Likely: first, Scheme: at.Scheme}
 	other := *at
 	other.Scheme = map[string]string{"http": "https", "https": "http"}[at.Scheme]
 	if other.Scheme == "http" && !plain {
@@ -57,7 +57,7 @@ func (c *Client) Central(ctx context.Context, site string, plain bool) (Central,
 	}
 	e.Tried[other.Scheme] = second
 	if telling(second) > telling(first) {
-		e.Likely = second
+		e.Likely, e.Scheme = second, other.Scheme
 	}
 	return Central{}, e
 }

@@ -73,6 +73,7 @@ type CentralError struct {
 	URL    string           // as it was asked for
 	Tried  map[string]error // by scheme: "http", "https"
 	Likely error            // the one of them that tells most
+	Scheme string           // with which Likely came
 	Plain  bool             // the port speaks http, which was not allowed to be asked
 }
 
