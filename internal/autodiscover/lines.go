@@ -118,7 +118,7 @@ func (s *search) fromDNS(ctx context.Context) ([]candidate, error) {
 	at := Attempt{Step: StepSRV, URL: "_autodiscover._tcp." + s.domain}
 	begin := s.o.Clock.Now()
 	limited, cancel := patience.WithLimit(ctx, s.probeLimit())
-	_, records, err := s.o.Resolver.LookupSRV(limited, "autodiscover", "tcp", s.domain)
+	records, err := transport.LookupSRV(limited, s.o.Resolver, "autodiscover", "tcp", s.domain)
 	ended := limited.Err()
 	cancel()
 	at.Took = s.o.Clock.Now().Sub(begin)

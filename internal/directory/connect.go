@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"github.com/c2conn/c2conn/internal/transport"
 	"github.com/c2conn/c2conn/internal/winauth"
 )
 
@@ -81,7 +82,7 @@ func (c *Client) ways(ctx context.Context) ([]way, []Attempt, error) {
 		}
 		return ways, nil, nil
 	}
-	_, records, err := c.o.Resolver.LookupSRV(ctx, "ldap", "tcp", "dc._msdcs."+c.o.Domain)
+	records, err := transport.LookupSRV(ctx, c.o.Resolver, "ldap", "tcp", "dc._msdcs."+c.o.Domain)
 	if ctx.Err() != nil {
 		return nil, nil, late(ctx, ctx.Err())
 	}

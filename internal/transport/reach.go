@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -62,6 +63,31 @@ func NewReach(getenv func(string) string) (Reach, error) {
 		return dialer.DialContext(ctx, network, address)
 	}
 	return r, nil
+}
+
+// LookupSRV is Resolver.LookupSRV without the name, and ends with ctx: the resolver itself
+// sees an end that was set beforehand alone, and holds whoever gives up for as long as a
+// silent DNS server is waited for. Some records may come with an error about others.
+func LookupSRV(ctx context.Context, r *net.Resolver, service, proto, name string) ([]*net.SRV, error) {
+	type answer struct {
+		records []*net.SRV
+		err     error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		_, records, err := r.LookupSRV(ctx, service, proto, name)
+		answers <- answer{records, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.records, a.err
+	case <-ctx.Done():
+		why := "no answer in time"
+		if errors.Is(ctx.Err(), context.Canceled) {
+			why = "given up"
+		}
+		return nil, &net.DNSError{UnwrapErr: ctx.Err(), Err: why, Name: "_" + service + "._" + proto + "." + name, IsTimeout: errors.Is(ctx.Err(), context.DeadlineExceeded)}
+	}
 }
 
 func connectTo(list string) (map[string]string, error) {

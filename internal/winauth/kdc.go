@@ -14,6 +14,8 @@ import (
 
 	"github.com/jcmturner/gokrb5/v8/iana/errorcode"
 	"github.com/jcmturner/gokrb5/v8/messages"
+
+	"github.com/c2conn/c2conn/internal/transport"
 )
 
 const (
@@ -37,7 +39,7 @@ func (a *Account) kdcs(ctx context.Context, realm string) ([]string, error) {
 	domain := strings.ToLower(realm)
 	looking, cancel := context.WithTimeout(ctx, lookupLimit)
 	defer cancel()
-	_, records, err := a.o.Resolver.LookupSRV(looking, "kerberos", "tcp", domain)
+	records, err := transport.LookupSRV(looking, a.o.Resolver, "kerberos", "tcp", domain)
 	var found []string
 	for _, r := range records {
 		if host := strings.TrimSuffix(r.Target, "."); host != "" {
