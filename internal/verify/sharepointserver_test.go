@@ -44,6 +44,7 @@ type farm struct {
 	password string
 	env      map[string]string
 	limit    time.Duration
+	answer   time.Duration // limit of one answer
 
 	portAlone bool // of Central Administration; that its scheme is the sites' nobody has said
 }
@@ -77,7 +78,7 @@ func newFarm(t *testing.T, o onprem.Options) *farm {
 func (f *farm) server(t *testing.T) *verify.Server {
 	t.Helper()
 	s, err := verify.NewServer(f.conn, verify.ServerOptions{
-		Getenv: func(name string) string { return f.env[name] }, ReadFile: os.ReadFile, Clock: f.clock, Password: connections.NewSecret([]byte(f.password)),
+		Getenv: func(name string) string { return f.env[name] }, ReadFile: os.ReadFile, Clock: f.clock, Password: connections.NewSecret([]byte(f.password)), Answer: f.answer,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package verify_test
 import (
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/advice"
@@ -133,5 +135,28 @@ func TestFarmThatAsksNobody(t *testing.T) {
 				t.Errorf("%d failed sign-ins", n)
 			}
 		})
+	}
+}
+
+// A server that sends a byte now and then holds no check for the time that a whole list has.
+func TestFarmThatNeverEnds(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t, onprem.Options{})
+	f.answer = 200 * time.Millisecond
+	f.stranger(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, " ")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}))
+	begin := time.Now()
+	r := f.verify(t)
+	for _, id := range []string{"sites", "site", "central-administration"} {
+		if status, text := said(t, r, id); status != task.Fail || !strings.Contains(text, "no answer") {
+			t.Errorf("%s: %s: %s", id, status, text)
+		}
+	}
+	if took := time.Since(begin); took > f.limit {
+		t.Errorf("after %s", took)
 	}
 }
