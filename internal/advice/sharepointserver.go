@@ -67,6 +67,16 @@ func (e *PartialListError) Error() string {
 // Unwrap returns what could not be read.
 func (e *PartialListError) Unwrap() error { return e.Err }
 
+// AnonymousError is a server that answered everything without asking for a sign-in.
+type AnonymousError struct{ URL string }
+
+func (e *AnonymousError) Error() string { return e.URL + " answered without a sign-in" }
+
+// CentralSiteError is Central Administration at the address of the sites.
+type CentralSiteError struct{ URL string }
+
+func (e *CentralSiteError) Error() string { return e.URL + " is Central Administration" }
+
 // farm reports whether the facts are of a SharePoint farm on the premises.
 func (f Facts) farm() bool { return f.OnPremises && f.Kind == connections.SharePoint }
 
@@ -87,11 +97,20 @@ func fromFarm(err error, f Facts) (judgement, bool) {
 	case !errors.As(err, &part):
 		return judgement{}, false
 	}
+	if anonymous, ok := errors.AsType[*AnonymousError](err); ok {
+		return judgement{row: part.anonymousRow(anonymous, f)}, true
+	}
+	if central, ok := errors.AsType[*CentralSiteError](err); ok {
+		return judgement{row: centralSiteRow(central, f)}, true
+	}
 	if errors.As(err, &list) {
 		return part.listJudgement(list, f), true
 	}
-	if central, ok := errors.AsType[*sharepointserver.CentralError](err); ok && central.Plain {
-		return judgement{row: part.plainCentralRow(f)}, true
+	if central, ok := errors.AsType[*sharepointserver.CentralError](err); ok {
+		if central.Plain {
+			return judgement{row: part.plainCentralRow(f)}, true
+		}
+		part = part.answered(central)
 	}
 	if row, ok := part.signInRow(f); ok {
 		return judgement{row: row}, true
@@ -112,6 +131,12 @@ func fromFarm(err error, f Facts) (judgement, bool) {
 		}
 	}
 	return judgement{}, false
+}
+
+// answered is e with the address whose answer counts: Central Administration may have
+// another scheme than the one asked for.
+func (e *FarmError) answered(central *sharepointserver.CentralError) *FarmError {
+	return &FarmError{Part: e.Part, URL: or(central.At, e.URL), Err: e.Err}
 }
 
 // give are the steps that give an address, to a saved connection or a new one.
@@ -293,6 +318,17 @@ func (e *FarmError) notCentralRow(at string, f Facts) row {
 		what: "SharePoint answers at " + at + ", but it is not Central Administration.", short: "another web application, not Central Administration",
 		why:  "The port is that of another web application of the farm.",
 		next: append(e.findPort(f), "{again}"), class: ClassCheck,
+	}
+}
+
+// centralSiteRow is for Central Administration given as the address of the sites.
+func centralSiteRow(e *CentralSiteError, f Facts) row {
+	return row{
+		what: or(e.URL, "The address") + " is Central Administration, not a web application with sites.", short: "this is Central Administration, not a site",
+		why: "The farm is administered there; nothing of what is to be backed up or moved lies in it. The address of the sites is that which people open in a browser.",
+		next: append([]string{"See the addresses of the web applications, in the SharePoint Management Shell on the farm:", "PS> Get-SPWebApplication | Format-Table DisplayName,Url"},
+			append(f.give("Give the address of one", "sharepoint-url", "URL"), "{again}")...),
+		class: ClassCheck,
 	}
 }
 

@@ -1,11 +1,13 @@
 package advice
 
 import (
+	"cmp"
 	"errors"
+	"net"
 	"net/url"
+	"slices"
 	"strings"
 
-	"github.com/c2conn/c2conn/internal/sharepointserver"
 	"github.com/c2conn/c2conn/internal/winauth"
 )
 
@@ -21,14 +23,7 @@ func (e *FarmError) signInRow(f Facts) (row, bool) {
 	)
 	switch {
 	case errors.As(e.Err, &wrong) && (wrong.Protocol == string(winauth.NTLM) || wrong.Protocol == string(winauth.Basic)):
-		return row{
-			what: or(wrong.Server, "The server") + " refused {account}: its password is wrong, or it has no right there.", short: "refused: wrong password, or no right",
-			why: "SharePoint gives both the same answer (401), and no domain controller could be asked which it is. c2conn tried it once and stopped, so that the account is not locked.",
-			next: append([]string{"Type the password anew; check the keyboard's language and Caps Lock.", "{newpassword}",
-				"Let c2conn ask a domain controller, which tells both apart: port 88 (TCP) open to it, its name in DNS (C2CONN_DNS=10.0.0.10), the domain named (--ad-domain corp.contoso.com).",
-				"If the password is right:"}, e.rights()...),
-			link: e.rightsLink(), class: ClassAuth,
-		}, true
+		return e.wrongOrDeniedRow(wrong, f), true
 	case errors.As(e.Err, &skew), errors.As(e.Err, &ticket): // the cause, whatever came of it
 		return row{}, false
 	case errors.As(e.Err, &plain):
@@ -38,7 +33,7 @@ func (e *FarmError) signInRow(f Facts) (row, bool) {
 	case errors.As(e.Err, &refused) && refused.Proven:
 		r := e.deniedRow()
 		r.why = "The password is right, and the answer was 401 all the same. " + r.why
-		if strings.HasPrefix(e.tried(), "https:") { // it binds sign-ins to TLS
+		if strings.HasPrefix(e.URL, "https:") { // it binds sign-ins to TLS
 			r.why += " Where a load balancer decrypts TLS, Extended Protection of the server may be the reason instead."
 		}
 		return r, true
@@ -52,13 +47,29 @@ func (e *FarmError) signInRow(f Facts) (row, bool) {
 	return row{}, false
 }
 
-// tried is the address whose answer counts: of Central Administration the one that told
-// most, whose scheme may be another than the one asked for.
-func (e *FarmError) tried() string {
-	if central, ok := errors.AsType[*sharepointserver.CentralError](e.Err); ok {
-		return central.At
+// wrongOrDeniedRow is for a 401 that nobody can tell the meaning of. It ends everything
+// that the account is asked for, so what has refused may be another part of the farm.
+func (e *FarmError) wrongOrDeniedRow(wrong *winauth.WrongPasswordError, f Facts) row {
+	r := row{
+		what: or(wrong.Server, "The server") + " refused {account}: its password is wrong, or it has no right there.", short: "refused: wrong password, or no right",
+		why: "SharePoint gives both the same answer (401), and no domain controller could be asked which it is. c2conn tried it once and stopped, so that the account is not locked.",
+		next: []string{"Type the password anew; check the keyboard's language and Caps Lock.", "{newpassword}",
+			"Let c2conn ask a domain controller, which tells both apart: port 88 (TCP) open to it, its name in DNS (C2CONN_DNS=10.0.0.10), the domain named (--ad-domain corp.contoso.com).",
+			"If the password is right:"},
+		class: ClassAuth,
 	}
-	return e.URL
+	refusing := e
+	switch {
+	case wrong.Server == "" || strings.EqualFold(serverOf(e.URL), wrong.Server):
+	case e.Part == FarmCentral:
+		refusing = &FarmError{Part: FarmSites, URL: f.Site}
+		r.why += " So Central Administration was not asked."
+	case !strings.EqualFold(serverOf(f.Site), wrong.Server):
+		refusing = &FarmError{Part: FarmCentral} // whose address is not known here
+		r.why += " So the sites were not asked any further."
+	}
+	r.next, r.link = append(r.next, refusing.rights()...), refusing.rightsLink()
+	return r
 }
 
 // ticketRow is for a Kerberos ticket that the web application does not take.
@@ -72,6 +83,36 @@ func (e *FarmError) ticketRow(refused *winauth.RefusedError) row {
 			"If it is the same, give the account the right:"}, e.rights()...),
 		link: farmKerberosLink, class: ClassAuth,
 	}
+}
+
+// farmMethodRow is for a web application that offers neither Negotiate nor NTLM.
+func farmMethodRow(r row, e *winauth.NoMethodError, offered string) row {
+	r.link = farmSignInLink
+	r.why = "It offers " + offered + "; with SharePoint c2conn uses Negotiate (Kerberos, NTLM) and NTLM, and sends no clear password (Basic) to it."
+	r.next = []string{"Check the address: one that is mistyped may lead to somebody else's server.",
+		"If it is right, switch on Integrated Windows authentication, Negotiate (Kerberos) or NTLM, for the web application: Central Administration › Application Management › Manage web applications › Authentication Providers.", "{again}"}
+	if len(e.Offered) > 0 && !slices.ContainsFunc(e.Offered, func(scheme string) bool { return !strings.EqualFold(scheme, "Basic") }) {
+		r.what, r.short = or(e.Server, "The server")+" offers Basic alone, which takes the password as it is. None was sent.", "offers Basic alone; no password was sent"
+	}
+	return r
+}
+
+// anonymousRow is for a server that lets everybody in, where SharePoint asks who it is.
+func (e *FarmError) anonymousRow(a *AnonymousError, f Facts) row {
+	at := originOr(a.URL, "the server")
+	r := row{
+		what: "What answers at " + at + " asked nobody to sign in. Nothing is proven of {account}.", short: "answered without a sign-in",
+		why: "SharePoint asks for a sign-in before it lists site collections. Either the web application shows them to everybody (anonymous access), or something else answers in SharePoint's place.",
+		next: append([]string{"Check the address: one that is mistyped may lead to somebody else's server.", "Open it in a private window of a browser on this computer and see what comes.",
+			"If it is right, look at the zones of the web application: Central Administration › Application Management › Manage web applications › Authentication Providers › Enable anonymous access."},
+			append(f.give("If it is not, give the right one", "sharepoint-url", "URL"), "{again}")...),
+		link: farmSignInLink, class: ClassCheck,
+	}
+	if e.Part == FarmCentral {
+		r.why = "Central Administration lets nobody in without a sign-in, so something else answers in its place."
+		r.next = append(append([]string{"Check the address: one that is mistyped may lead to somebody else's server."}, e.findPort(f)...), "{again}")
+	}
+	return r
 }
 
 // plainRow is for a sign-in over http, which is not done or which nobody has allowed.
@@ -107,22 +148,6 @@ func (e *FarmError) plainRow(plain *winauth.PlainError, f Facts) row {
 	return r
 }
 
-// answered is the address that was asked; that of Central Administration has the scheme
-// which told most.
-func (e *FarmError) answered() string {
-	central, ok := errors.AsType[*sharepointserver.CentralError](e.Err)
-	if !ok {
-		return e.URL
-	}
-	_, rest, _ := strings.Cut(e.URL, "://")
-	for scheme, err := range central.Tried {
-		if errors.Is(err, central.Likely) {
-			return scheme + "://" + rest
-		}
-	}
-	return e.URL
-}
-
 // plainCentralRow is for a Central Administration over http where the connection names
 // https. It may be its administrator's choice, or that of somebody on the way.
 func (e *FarmError) plainCentralRow(f Facts) row {
@@ -142,6 +167,15 @@ func (e *FarmError) plainCentralRow(f Facts) row {
 func (e *FarmError) httpsURL() string {
 	_, rest, _ := strings.Cut(or(e.URL, "http://HOST"), "://")
 	return "https://" + rest
+}
+
+// serverOf is host and port of an address.
+func serverOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), map[string]string{"http": "80"}[u.Scheme], "443"))
 }
 
 func portOf(address string) string {
@@ -178,7 +212,7 @@ func (e *FarmError) rights() []string {
 	if e.Part == FarmCentral {
 		return []string{"Central Administration › Security › Manage the farm administrators group: add {account}.",
 			"Or in the SharePoint Management Shell, as farm administrator (DOMAIN\\NAME is {account}):",
-			"PS> New-SPUser -UserAlias 'DOMAIN\\NAME' -Web " + Literal(originOr(e.answered(), "URL")) + " -Group 'Farm Administrators'", "{again}"}
+			"PS> New-SPUser -UserAlias 'DOMAIN\\NAME' -Web " + Literal(originOr(e.URL, "URL")) + " -Group 'Farm Administrators'", "{again}"}
 	}
 	steps := []string{"Central Administration › Application Management › Manage web applications › User Policy: add {account} with Full Read to back up, Full Control to restore, too.",
 		"Or in the SharePoint Management Shell, as farm administrator (DOMAIN\\NAME is {account}; FullControl instead of FullRead to restore, too):",

@@ -179,6 +179,9 @@ func serverRefusedRow(e *winauth.RefusedError) row {
 }
 
 func methodRow(e *winauth.NoMethodError, f Facts) row {
+	if e.KerberosOnly {
+		return kerberosOnlyRow(e, f)
+	}
 	offered := "nothing"
 	if len(e.Offered) > 0 {
 		offered = transport.CleanText(strings.Join(e.Offered, ", "), 200)
@@ -189,7 +192,7 @@ func methodRow(e *winauth.NoMethodError, f Facts) row {
 		next: []string{"As Exchange administrator look at what the virtual directory offers:", "PS> Get-WebServicesVirtualDirectory -ADPropertiesOnly | Format-List Server,*Authentication*", "{again}"}, class: ClassAuth,
 	}
 	if f.farm() {
-		r.link, r.next = farmSignInLink, []string{"Switch on Windows authentication for the web application: Central Administration › Application Management › Manage web applications › Authentication Providers.", "{again}"}
+		r = farmMethodRow(r, e, offered)
 	}
 	if e.NoPassword {
 		r.what, r.short = or(e.Server, "The server")+" takes a password only, and there is a Kerberos ticket only.", "takes a password only"
@@ -198,6 +201,23 @@ func methodRow(e *winauth.NoMethodError, f Facts) row {
 	if e.Err != nil {
 		r.why += " Kerberos is not possible: " + sentence(e.Err)
 	}
+	return r
+}
+
+// kerberosOnlyRow is for a server whose Negotiate takes no NTLM: what has to be mended is
+// what Kerberos failed of.
+func kerberosOnlyRow(e *winauth.NoMethodError, f Facts) row {
+	r := row{
+		what: or(e.Server, "The server") + " takes Kerberos only, and Kerberos failed.", short: "takes Kerberos only, and Kerberos failed",
+		next: []string{"{again}"}, class: ClassAuth,
+	}
+	if e.Err != nil {
+		r.why = "Kerberos failed because of this: " + sentence(e.Err)
+		if cause, ok := windowsRow(e.Err, f); ok {
+			r.next, r.link = cause.next, cause.link
+		}
+	}
+	r.why = strings.TrimSpace(r.why + " NTLM, the way without a domain controller, is switched off there.")
 	return r
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/c2conn/c2conn/internal/transport"
 )
@@ -44,6 +45,7 @@ type Site struct {
 	Build     Build
 	LoginName string // of the account, as the server sees it: "i:0#.w|corp\\spadmin"; "" where it does not tell
 	SiteAdmin bool   // the account is an administrator of the site collection
+	Central   bool   // the site is Central Administration's, which holds none of the farm's content
 }
 
 // Open opens the site collection at url.
@@ -65,8 +67,8 @@ func (c *Client) Open(ctx context.Context, url string) (Site, error) {
 	if _, err := address(string(collection.URL)); err != nil {
 		return Site{}, a.unreadable(errJSON)
 	}
-	var web struct{ Title text }
-	if _, err := c.object(ctx, op, at.JoinPath("_api", "web"), "$select=Title", &web); err != nil {
+	var web struct{ Title, WebTemplate text }
+	if _, err := c.object(ctx, op, at.JoinPath("_api", "web"), "$select=Title,WebTemplate", &web); err != nil {
 		return Site{}, err
 	}
 	var user struct {
@@ -81,7 +83,7 @@ func (c *Client) Open(ctx context.Context, url string) (Site, error) {
 	return Site{
 		URL:   collection.URL.clean(urlLimit),
 		Title: web.Title.clean(255), Build: a.e.Build,
-		LoginName: user.LoginName.clean(300), SiteAdmin: user.IsSiteAdmin,
+		LoginName: user.LoginName.clean(300), SiteAdmin: user.IsSiteAdmin, Central: strings.EqualFold(string(web.WebTemplate), centralTemplate),
 	}, nil
 }
 

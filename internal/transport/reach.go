@@ -71,11 +71,30 @@ func NewReach(getenv func(string) string) (Reach, error) {
 	return r, nil
 }
 
-// LookupSRV looks up service records as resolver does, whose errors it returns: without
-// the name of a server that was not asked.
-func LookupSRV(ctx context.Context, resolver *net.Resolver, service, proto, name string) ([]*net.SRV, error) {
-	_, records, err := resolver.LookupSRV(ctx, service, proto, name)
-	return records, withoutServer(resolver, err)
+// LookupSRV is Resolver.LookupSRV without the name, and ends with ctx: the resolver itself
+// sees an end that was set beforehand alone, and holds whoever gives up for as long as a
+// silent DNS server is waited for. Its error does not name a server that was not asked.
+// Some records may come with an error about others.
+func LookupSRV(ctx context.Context, r *net.Resolver, service, proto, name string) ([]*net.SRV, error) {
+	type answer struct {
+		records []*net.SRV
+		err     error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		_, records, err := r.LookupSRV(ctx, service, proto, name)
+		answers <- answer{records, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.records, withoutServer(r, a.err)
+	case <-ctx.Done():
+		why := "no answer in time"
+		if errors.Is(ctx.Err(), context.Canceled) {
+			why = "given up"
+		}
+		return nil, &net.DNSError{UnwrapErr: ctx.Err(), Err: why, Name: "_" + service + "._" + proto + "." + name, IsTimeout: errors.Is(ctx.Err(), context.DeadlineExceeded)}
+	}
 }
 
 // withoutServer takes the server out of the error of a look-up by a resolver that dials

@@ -1,11 +1,13 @@
 package transport_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/c2conn/c2conn/internal/transport"
 )
@@ -101,5 +103,32 @@ func TestLookupNamesNoOtherServer(t *testing.T) {
 		if !ok || dns.Server != "" || !dns.IsNotFound || strings.Contains(err.Error(), " on ") {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+}
+
+// A DNS server that does not answer holds nobody who gives up.
+func TestLookupSRVObeysContext(t *testing.T) {
+	t.Parallel()
+	const service, proto, name = "kerberos", "tcp", "corp.test"
+	asked := make(chan struct{}, 10)
+	silent := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		here, there := net.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, there) }()
+		asked <- struct{}{}
+		return here, nil
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	begin := time.Now()
+	records, err := transport.LookupSRV(ctx, silent, service, proto, name)
+	if !errors.Is(err, context.Canceled) || records != nil {
+		t.Errorf("%v %v", records, err)
+	}
+	// The resolver itself waits for 5 s.
+	if took := time.Since(begin); took > 4*time.Second {
+		t.Errorf("after %s", took)
 	}
 }

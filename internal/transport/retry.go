@@ -51,6 +51,7 @@ type retry struct {
 	clock Clock
 	rand  io.Reader
 	proxy func(*http.Request) (*url.URL, error)
+	limit time.Duration // of one try; 0 = none
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -115,7 +116,13 @@ func (t *retry) again(ctx context.Context, what string, pause, waited time.Durat
 // once sends the request once and reads the whole answer.
 func (t *retry) once(r *http.Request, body []byte) (*http.Response, error) {
 	var connected atomic.Bool
-	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+	ctx := r.Context()
+	if t.limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = patience.WithLimit(ctx, t.limit)
+		defer cancel()
+	}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
 	q := r.Clone(ctx)

@@ -27,6 +27,7 @@ type Options struct {
 	Clock     Clock               // nil means SystemClock
 	Rand      io.Reader           // request ids and jitter; nil means crypto/rand
 	Base      http.RoundTripper   // replaces the network; for tests
+	Limit     time.Duration       // for one answer, to its last byte, without what is waited for another try; 0 = none
 }
 
 // New returns the client that all services share. It follows no redirect: a
@@ -58,6 +59,7 @@ func New(o Options) (*http.Client, error) {
 			clock: o.Clock,
 			rand:  o.Rand,
 			proxy: proxy,
+			limit: o.Limit,
 		},
 		CheckRedirect: NoRedirect,
 	}, nil

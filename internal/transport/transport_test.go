@@ -423,3 +423,25 @@ func TestNamesBeneathLocalhost(t *testing.T) {
 		}
 	}
 }
+
+// A server that sends a byte now and then is never silent, and may never come to an end.
+func TestAnswerHasALimit(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, " ")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}))
+	defer srv.Close()
+	client, err := New(Options{Limit: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, _, err = send(ctx, t, client, http.MethodGet, srv.URL, "")
+	if KindOf(err) != KindTimeout || ctx.Err() != nil {
+		t.Errorf("%v", err)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/c2conn/c2conn/connections"
 	"github.com/c2conn/c2conn/internal/exchangeserver"
@@ -57,7 +58,8 @@ type Server struct {
 	client *http.Client
 	o      ServerOptions
 
-	plainKerberos, plainNTLM bool // what may go over http
+	methods                  []winauth.Method // nil = all
+	plainKerberos, plainNTLM bool             // what may go over http
 }
 
 // ServerOptions are what NewServer needs. The environment names proxy, authorities,
@@ -72,7 +74,13 @@ type ServerOptions struct {
 
 	Trusted  []string // SHA-256 of certificates that somebody has said to trust, of whatever host
 	FirstUse bool     // trust what a server shows whose certificate nobody knows yet
+
+	Answer time.Duration // how long one answer of a SharePoint farm may take; 0 means a minute
 }
+
+// answerLimit is for a list of all site collections of a content database, which comes in
+// one answer.
+const answerLimit = time.Minute
 
 // NewServer prepares the verification of c, an on-premises connection. Nothing is sent.
 // Errors: a setting of the environment that cannot be used.
@@ -89,7 +97,13 @@ func NewServer(c connections.Connection, o ServerOptions) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Reach: reach, proxy: proxy, plainKerberos: isFarm(c), plainNTLM: isFarm(c) && c.Credential.PlainNTLM}
+	s := &Server{Reach: reach, proxy: proxy}
+	if isFarm(c) {
+		// No Basic: of a farm nobody knows its certificate beforehand, and an address that is
+		// mistyped may lead to somebody else who has a trusted one.
+		s.methods = []winauth.Method{winauth.Kerberos, winauth.NTLM}
+		s.plainKerberos, s.plainNTLM = true, c.Credential.PlainNTLM
+	}
 	account := winauth.AccountOptions{
 		Name: c.Account, Password: o.Password, Domain: c.Endpoints.Domain,
 		Resolver: reach.Resolver, Dial: reach.Dial, Clock: o.Clock, Rand: o.Rand, ReadFile: o.ReadFile,
@@ -109,9 +123,10 @@ func NewServer(c connections.Connection, o ServerOptions) (*Server, error) {
 func (s *Server) signIn(account *winauth.Account) (err error) {
 	s.Account = account
 	s.client, err = transport.New(transport.Options{
-		Getenv: s.o.Getenv, Clock: s.o.Clock, Rand: s.o.Rand,
+		Getenv: s.o.Getenv, Clock: s.o.Clock, Rand: s.o.Rand, Limit: cmp.Or(s.o.Answer, answerLimit),
 		Base: once{account.HTTP(winauth.HTTPOptions{
-			Trust: s.Trust, Dial: s.Reach.Dial, Proxy: s.proxy, Clock: s.o.Clock, PlainKerberos: s.plainKerberos, PlainNTLM: s.plainNTLM,
+			Trust: s.Trust, Dial: s.Reach.Dial, Proxy: s.proxy, Clock: s.o.Clock,
+			Methods: s.methods, PlainKerberos: s.plainKerberos, PlainNTLM: s.plainNTLM,
 		}).Transport},
 	})
 	return err

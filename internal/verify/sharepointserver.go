@@ -18,6 +18,7 @@ import (
 	"github.com/c2conn/c2conn/internal/sharepointserver"
 	"github.com/c2conn/c2conn/internal/task"
 	"github.com/c2conn/c2conn/internal/transport"
+	"github.com/c2conn/c2conn/internal/winauth"
 )
 
 // checksOfFarm lists the checks of a SharePoint farm. They run side by side: none needs
@@ -93,6 +94,9 @@ func (s *subject) farmSites(ctx context.Context, _ need) task.Result {
 		return s.farmFail(advice.FarmSites, at, err)
 	}
 	s.listed.add(list.URLs)
+	if _, signedIn := s.signedIn(at); !signedIn {
+		return s.farmFail(advice.FarmSites, at, &advice.AnonymousError{URL: at})
+	}
 	finding := fmt.Sprintf("%s by %s", thousands(len(list.URLs)), list.Way)
 	var r task.Result
 	switch {
@@ -204,6 +208,9 @@ func (s *subject) farmSite(ctx context.Context, _ need) task.Result {
 	if err != nil {
 		return s.farmFail(advice.FarmSite, at, err)
 	}
+	if site.Central {
+		return s.farmFail(advice.FarmSite, at, &advice.CentralSiteError{URL: at})
+	}
 	if u, err := url.Parse(at); err == nil {
 		s.note(func(f *Found) { f.server = u.Hostname() })
 	}
@@ -292,11 +299,11 @@ func (s *subject) siteDetails(site sharepointserver.Site, v sharepointserver.Ver
 // signInDetails tell how the account signed in to the host of an address, and why not in
 // a better way.
 func (s *subject) signInDetails(at string) []string {
-	host, plain := serverOf(at)
-	signedIn, known := s.target.Server.Account.SignIn(host)
-	if !known || signedIn.Method == "" {
+	signedIn, known := s.signedIn(at)
+	if !known {
 		return nil
 	}
+	host, plain := serverOf(at)
 	over := ""
 	if plain {
 		over = ", over http"
@@ -306,6 +313,14 @@ func (s *subject) signInDetails(at string) []string {
 		out = append(out, "Not with Kerberos: "+transport.CleanText(why.Error(), 300))
 	}
 	return out
+}
+
+// signedIn tells how the account signed in to the server of an address. One that has never
+// asked for it shows everybody the same, and proves nothing of the account.
+func (s *subject) signedIn(at string) (winauth.SignIn, bool) {
+	host, _ := serverOf(at)
+	how, ok := s.target.Server.Account.SignIn(host)
+	return how, ok && how.Method != ""
 }
 
 // serverOf is host and port of an address, and whether it is one without TLS.
@@ -331,6 +346,9 @@ func (s *subject) centralAdministration(ctx context.Context, _ need) task.Result
 	central, err := s.farm.client.Central(ctx, at, s.target.Server.PlainCentral)
 	if err != nil {
 		return s.farmFail(advice.FarmCentral, at, err)
+	}
+	if _, signedIn := s.signedIn(central.URL); !signedIn {
+		return s.farmFail(advice.FarmCentral, at, &advice.AnonymousError{URL: central.URL})
 	}
 	asked, wrong := url.Parse(at)
 	answered, err := url.Parse(central.URL)

@@ -44,6 +44,9 @@ type farm struct {
 	password string
 	env      map[string]string
 	limit    time.Duration
+	answer   time.Duration // limit of one answer
+
+	portAlone bool // of Central Administration; that its scheme is the sites' nobody has said
 }
 
 func newFarm(t *testing.T, o onprem.Options) *farm {
@@ -75,11 +78,12 @@ func newFarm(t *testing.T, o onprem.Options) *farm {
 func (f *farm) server(t *testing.T) *verify.Server {
 	t.Helper()
 	s, err := verify.NewServer(f.conn, verify.ServerOptions{
-		Getenv: func(name string) string { return f.env[name] }, ReadFile: os.ReadFile, Clock: f.clock, Password: connections.NewSecret([]byte(f.password)),
+		Getenv: func(name string) string { return f.env[name] }, ReadFile: os.ReadFile, Clock: f.clock, Password: connections.NewSecret([]byte(f.password)), Answer: f.answer,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.PlainCentral = f.portAlone
 	return s
 }
 
@@ -131,6 +135,9 @@ func farmCases() []farmCase {
 	faults := func(list ...string) onprem.Options { return onprem.Options{Faults: list} }
 	listed, opened, central := good("12 by SiteData"), good("opened “Contoso Intranet”, SharePoint Subscription Edition", "SharePoint Server Subscription Edition, build 16.0."), good("opened, port 34567 over http")
 	denied := bad("no right")
+	portAlone := func(f *farm) {
+		f.conn.Endpoints.Admin, f.portAlone = "https://sharepoint.corp.test:34567", true
+	}
 	return []farmCase{
 		{name: "well", sites: listed, site: good("opened “", "Signed in to sharepoint.corp.test:443 with NTLM", "is an administrator of the site collection"), central: good("opened, port 34567 over http", "Signed in to sharepoint.corp.test:34567 with NTLM, over http"),
 			after: func(t *testing.T, f *farm, r verify.Report) {
@@ -157,6 +164,8 @@ func farmCases() []farmCase {
 		{name: "wrong port", change: func(f *farm) { f.conn.Endpoints.Admin = "http://sharepoint.corp.test:34568" }, sites: listed, site: opened,
 			central: bad("nothing listens on this port", "Get-SPWebApplication -IncludeCentralAdministration", "--central-admin-port PORT"), class: advice.ClassCheck},
 		{name: "not Central Administration", options: faults("ca-not-central"), sites: listed, site: opened, central: bad("another web application, not Central Administration", "Get-SPWebApplication -IncludeCentralAdministration"), class: advice.ClassCheck},
+		{name: "Central Administration given as the site", change: func(f *farm) { f.conn.Endpoints.SharePoint = f.conn.Endpoints.Admin },
+			sites: want{status: task.Pass}, site: bad("this is Central Administration, not a site", "Get-SPWebApplication | Format-Table DisplayName,Url"), central: central, class: advice.ClassCheck},
 		{name: "wrong password", options: onprem.Options{Lockout: 2}, change: func(f *farm) { f.password = "not it" },
 			sites: bad("the password is wrong"), site: bad("the password is wrong"), central: bad("the password is wrong"), class: advice.ClassAuth, failed: 1},
 		{name: "unknown account", change: func(f *farm) { f.conn.Account = "nobody@corp.test" },
@@ -165,6 +174,10 @@ func farmCases() []farmCase {
 			sites: good("by search", "Not by SiteData", "site collections may be missing"), site: good("opened", "is no administrator of the site collection"), central: bad("no right to open Central Administration", "Farm Administrators"), class: advice.ClassCheck},
 		{name: "no right to Central Administration, 403", options: faults("ca-denied"), sites: listed, site: opened, central: bad("no right to open Central Administration", "Farm Administrators"), class: advice.ClassCheck},
 		{name: "no right to Central Administration, 401", options: faults("ca-401"), sites: listed, site: opened, central: bad("no right to open Central Administration", "Farm Administrators", "The password is right"), class: advice.ClassCheck},
+		{name: "no right to Central Administration, 401, its port alone given", options: faults("ca-401"), change: portAlone,
+			sites: listed, site: opened, central: bad("no right to open Central Administration", "-Web 'http://sharepoint.corp.test:34567'"), class: advice.ClassCheck},
+		{name: "no right to Central Administration, 403, its port alone given", options: faults("ca-denied"), change: portAlone,
+			sites: listed, site: opened, central: bad("no right to open Central Administration", "-Web 'http://sharepoint.corp.test:34567'"), class: advice.ClassCheck},
 		{name: "no right, 403", options: faults("sp-403"), sites: denied, site: bad("no right to open the site", "GetSpecialRole('FullRead')", "-SiteCollectionAdmin"), central: central, class: advice.ClassCheck},
 		{name: "no right, 401", options: faults("sp-401"), sites: denied, site: bad("no right to open the site", "The password is right"), central: central, class: advice.ClassCheck},
 		{name: "SiteData refuses", options: faults("sp-sitedata-denied"), sites: good("12 by search", "Not by SiteData: no right to list"), site: opened, central: central},
@@ -208,7 +221,7 @@ func farmCases() []farmCase {
 		{name: "SharePoint 2013 before its service pack", options: faults("sp-verbose-only"), sites: listed, site: want{task.Warn, []string{"SharePoint Server 2013, out of support since 2023-04-11"}}, central: central},
 		{name: "SharePoint 2016", options: onprem.Options{SharePointVersion: "2016"}, sites: listed, site: want{task.Warn, []string{"SharePoint Server 2016, out of support since 2026-07-14", "Subscription Edition"}}, central: central},
 		{name: "wrong password, and no domain controller", options: onprem.Options{Faults: []string{"no-kdc"}, Lockout: 2}, change: func(f *farm) { f.password = "not it" },
-			sites: bad("refused: wrong password, or no right"), site: bad("refused: wrong password, or no right", "port 88"), central: bad("refused: wrong password, or no right", "Farm Administrators"), class: advice.ClassAuth, failed: 1},
+			sites: bad("refused: wrong password, or no right"), site: bad("refused: wrong password, or no right", "port 88"), central: bad("refused: wrong password, or no right", "sharepoint.corp.test:443 refused", "Central Administration was not asked", "$web = Get-SPWebApplication 'https://sharepoint.corp.test'"), class: advice.ClassAuth, failed: 1},
 		{name: "no right, and no domain controller", options: faults("no-kdc", "ca-401"), sites: listed, site: opened, central: bad("no right to open Central Administration", "Farm Administrators"), class: advice.ClassCheck},
 		{name: "no domain controller", options: faults("no-kdc"), sites: listed, site: opened, central: central},
 		{name: "a silent domain controller", options: faults("kdc-silent"), sites: listed, site: opened, central: central},

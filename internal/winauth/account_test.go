@@ -179,7 +179,7 @@ func TestErrorsAreClean(t *testing.T) {
 		&winauth.NoKDCError{Domain: evil, Tried: []string{evil}, Err: errors.New(evil)}, &winauth.NoKDCError{Domain: evil}, &winauth.ClockSkewError{Server: evil},
 		&winauth.UnknownSPNError{SPN: evil, Domain: evil}, &winauth.TicketError{Cache: "x", Err: errors.New(evil)},
 		&winauth.KerberosError{Server: evil}, &winauth.ProtocolError{Protocol: "NTLM", Server: evil, Err: errors.New(evil)},
-		&winauth.RefusedError{Account: evil, Server: evil, Err: errors.New(evil)}, &winauth.NoMethodError{Account: evil, Server: evil, Offered: []string{evil}},
+		&winauth.RefusedError{Account: evil, Server: evil, Err: errors.New(evil)}, &winauth.NoMethodError{Account: evil, Server: evil, Offered: []string{evil}}, &winauth.NoMethodError{Server: evil, Offered: []string{evil}, KerberosOnly: true, Err: errors.New(evil)},
 		&winauth.PlainError{Server: evil, Offered: []string{evil}, Err: errors.New(evil)}, &winauth.AddressError{Server: evil}, &winauth.TicketRefusedError{Server: evil, SPN: evil},
 		&winauth.UntrustedError{Host: evil}, &winauth.PinChangedError{Host: evil},
 	} {

@@ -236,7 +236,12 @@ type NoMethodError struct {
 	Protocol   string   // what was tried, when it is not HTTP
 	Offered    []string // schemes of WWW-Authenticate, e.g. "Bearer"; nil = none
 	NoPassword bool     // there is only a credential cache, but a password is needed
-	Err        error    // why Kerberos is not possible; may be nil
+
+	// KerberosOnly says that Negotiate takes no NTLM there, as IIS with its provider
+	// Negotiate:Kerberos (learn.microsoft.com/iis/configuration/system.webserver/security/authentication/windowsauthentication/providers).
+	KerberosOnly bool
+
+	Err error // why Kerberos is not possible; may be nil
 }
 
 func (e *NoMethodError) Error() string {
@@ -245,6 +250,8 @@ func (e *NoMethodError) Error() string {
 		return "a sign-in with " + e.Protocol + " needs the password of " + clean(e.Account)
 	case len(e.Offered) == 0:
 		return clean(e.Server) + " wants a sign-in but offers no way to do it"
+	case e.KerberosOnly:
+		return clean(e.Server) + " takes Kerberos only, and Kerberos failed" + because(e.Err)
 	case e.NoPassword:
 		return clean(e.Server) + " wants the password of " + clean(e.Account) + " (it offers " + clean(strings.Join(e.Offered, ", ")) + "), but there is only a Kerberos ticket" + because(e.Err)
 	}

@@ -173,7 +173,7 @@ func TestHTTPBrokenNTLM(t *testing.T) {
 		{"no challenge", func(rw http.ResponseWriter, _ string) {
 			rw.Header().Set("WWW-Authenticate", "NTLM")
 			rw.WriteHeader(401)
-		}, new(*winauth.RefusedError)},
+		}, new(*winauth.NoMethodError)},
 		{"rubbish", func(rw http.ResponseWriter, _ string) {
 			rw.Header().Set("WWW-Authenticate", "NTLM eHh4")
 			rw.WriteHeader(401)

@@ -47,10 +47,11 @@ func (a *Account) kdcs(ctx context.Context, realm string) ([]string, error) {
 		}
 	}
 	if len(found) == 0 {
+		none := &NoKDCError{Domain: domain, Err: err}
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, a.tooLate(ctx, realm, none)
 		}
-		return nil, a.kerberos.fail(realm, &NoKDCError{Domain: domain, Err: err}, a.o.Clock.Now())
+		return nil, a.kerberos.fail(realm, none, a.o.Clock.Now())
 	}
 	a.kerberos.kdcs[realm] = found
 	return found, nil
@@ -74,13 +75,24 @@ func (a *Account) ask(ctx context.Context, realm string, request []byte) ([]byte
 			}
 			err = errors.New("its Kerberos service is not available")
 		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
 		failed = append(failed, kdc)
+		if ctx.Err() != nil {
+			return nil, a.tooLate(ctx, realm, &NoKDCError{Domain: strings.ToLower(realm), Tried: failed, Err: err})
+		}
 	}
 	delete(a.kerberos.kdcs, realm)
 	return nil, a.kerberos.fail(realm, &NoKDCError{Domain: strings.ToLower(realm), Tried: failed, Err: err}, a.o.Clock.Now())
+}
+
+// tooLate returns the end of ctx. Where Prove has waited as long as it does, that is kept
+// as the realm's failure: what signs in next need not wait for it, too.
+func (a *Account) tooLate(ctx context.Context, realm string, none *NoKDCError) error {
+	if errors.Is(context.Cause(ctx), errProveLimit) {
+		delete(a.kerberos.kdcs, realm)
+		none.Err = errProveLimit
+		_ = a.kerberos.fail(realm, none, a.o.Clock.Now())
+	}
+	return ctx.Err()
 }
 
 // askOne exchanges one message over TCP (RFC 4120, section 7.2.2).

@@ -157,5 +157,17 @@ func TestProveLimit(t *testing.T) {
 		if err := a.Prove(t.Context()); err != nil || asked.Load() != 1 || time.Since(begin) != 5*time.Second {
 			t.Errorf("%v after %s, asked %d", err, time.Since(begin), asked.Load())
 		}
+		// What signs in next does not wait for the same again; a later one does.
+		var none *winauth.NoKDCError
+		if _, err := a.Kerberos(t.Context(), webSPN, winauth.KerberosOptions{}); !errors.As(err, &none) || asked.Load() != 1 || time.Since(begin) != 5*time.Second {
+			t.Errorf("%v after %s, asked %d", err, time.Since(begin), asked.Load())
+		}
+		if err := a.Prove(t.Context()); err != nil || asked.Load() != 1 || time.Since(begin) != 5*time.Second {
+			t.Errorf("%v after %s, asked %d", err, time.Since(begin), asked.Load())
+		}
+		time.Sleep(2 * time.Minute)
+		if err := a.Prove(t.Context()); err != nil || asked.Load() != 2 {
+			t.Errorf("%v, asked %d", err, asked.Load())
+		}
 	})
 }

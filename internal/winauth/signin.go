@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/c2conn/c2conn/connections"
 )
@@ -14,6 +15,8 @@ type attempt struct {
 	last   Method  // that was tried
 	why    []error // why the better ones were not taken
 	status int
+
+	kerberosOnly bool // Negotiate takes no NTLM
 }
 
 // signIn answers a 401: with the best method that the server offers.
@@ -72,7 +75,7 @@ func (l *lane) signIn(r *request, refused *http.Response) (*http.Response, error
 	if !a.HasPassword() && len(t.why) == 1 {
 		return nil, t.why[0] // nothing but the ticket could have been used
 	}
-	return nil, &NoMethodError{Account: a.o.Name, Server: s.host, Offered: schemes(offers), NoPassword: !a.HasPassword(), Err: why}
+	return nil, &NoMethodError{Account: a.o.Name, Server: s.host, Offered: schemes(offers), NoPassword: !a.HasPassword(), KerberosOnly: t.kerberosOnly, Err: why}
 }
 
 // final tells an error after which no other method is tried: the account itself is
@@ -165,8 +168,11 @@ func (l *lane) ntlm(r *request, scheme string, t *attempt) (*http.Response, erro
 	case refused && errors.Is(err, errRefused):
 		return nil, nil
 	case errors.Is(err, errNoChallenge):
-		t.last = NTLM
-		t.why = append(t.why, err)
+		// No proof of the password was sent: this says nothing about it, nor of a right.
+		t.kerberosOnly = strings.EqualFold(scheme, "Negotiate")
+		if !t.kerberosOnly {
+			t.why = append(t.why, err)
+		}
 		return nil, nil
 	}
 	return nil, err

@@ -79,15 +79,18 @@ func (a *Account) ticketFor(ctx context.Context, spn string) (*ticket, error) {
 	return t, err
 }
 
-// proveLimit is how long Prove may take.
+// proveLimit is how long the domain may take to say whether a password is right.
 const proveLimit = 5 * time.Second
+
+var errProveLimit = fmt.Errorf("no answer within %s", proveLimit)
 
 // Prove asks the domain, before any server, whether the password is right: a later
 // refusal of a server then has another reason (see Proven), and a wrong password is told
 // by who knows it. It costs at most one failed sign-in, as Try does.
 //
 // nil means that the password is right, or that nothing can be known: without a password,
-// without a domain controller that answers within 5 seconds, or where it will not say.
+// without a domain controller that answers within 5 seconds, or where it will not say. For
+// a minute nobody waits then for one again.
 //
 // Errors: *WrongPasswordError and *LockedError, which are final for the account;
 // *UnknownUserError, for a UPN; *UnsureError, where too many sign-ins had no answer; and
@@ -97,9 +100,7 @@ func (a *Account) Prove(ctx context.Context) error {
 	if err != nil || proven || !a.HasPassword() {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, proveLimit)
-	defer cancel()
-	err = a.prove(limited, "")
+	err = a.prove(ctx, "")
 	var unknown *UnknownUserError
 	if err == nil || ctx.Err() != nil {
 		return ctx.Err()
@@ -111,8 +112,11 @@ func (a *Account) Prove(ctx context.Context) error {
 	return nil
 }
 
-// prove signs in to the domain alone, to learn whether the password is right.
+// prove signs in to the domain alone, to learn whether the password is right. It waits no
+// longer than proveLimit.
 func (a *Account) prove(ctx context.Context, spn string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, proveLimit, errProveLimit)
+	defer cancel()
 	k := &a.kerberos
 	select {
 	case k.turn <- struct{}{}:
