@@ -104,11 +104,21 @@ func (s *subject) farmSites(ctx context.Context, _ need) task.Result {
 		r = s.fail("", &advice.NoCollectionsError{URL: at, Way: list.Way, WhyNot: list.WhyNot})
 	case list.Partial != nil:
 		r = s.warn(finding+", not all could be read", &advice.PartialListError{URL: at, Way: list.Way, Err: list.Partial})
+	case list.Way == sharepointserver.Search && lacksRight(list.WhyNot):
+		// Whoever backs up what search shows the account, does not back up the rest.
+		r = s.warn(finding+", no right to list all", &advice.FarmError{Part: advice.FarmSites, URL: at, Err: list.WhyNot})
 	default:
 		r = pass(finding)
 	}
 	r.Details = s.listDetails(at, list)
 	return r
+}
+
+// lacksRight reports whether the account may not do what it asked for.
+func lacksRight(err error) bool {
+	answer, ok := errors.AsType[*sharepointserver.Error](err)
+	_, refused := errors.AsType[*winauth.RefusedError](err)
+	return refused || ok && answer.Reason == sharepointserver.Denied
 }
 
 // How many addresses and hosts of a list are shown.
