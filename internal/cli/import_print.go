@@ -16,6 +16,15 @@ func (o *importOptions) preview(b bundle.Bundle, plan *move.Plan) {
 		return
 	}
 	o.errorf("Made %s by %s.\n%s", b.MadeAt.UTC().Format(time.DateTime)+" UTC", clean(b.MadeBy), columns(planRows(plan)))
+	var open []string
+	for _, s := range plan.Steps {
+		if s.Item.Connection.Credential.PlainNTLM {
+			open = append(open, clean(s.Item.Connection.Name))
+		}
+	}
+	if len(open) > 0 {
+		o.errorf("! NTLM over http, without encryption, is allowed in %s: somebody said so elsewhere, not here. To take it back: c2conn edit NAME --set plain-ntlm=no\n", strings.Join(open, ", "))
+	}
 	for _, c := range plan.Clouds {
 		switch {
 		case c.Replace:
@@ -46,6 +55,9 @@ func planRows(plan *move.Plan) [][]string {
 			if len(s.Item.Outside()) == 0 {
 				proof = "not in the bundle"
 			}
+		}
+		if c.Credential.PlainNTLM {
+			proof += ", over http also with NTLM"
 		}
 		state := "new"
 		if len(s.Conflicts) > 0 {
