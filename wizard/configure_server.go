@@ -158,6 +158,23 @@ func unknownCertificate(r verify.Report) *winauth.UntrustedError {
 	return nil
 }
 
+// refused reports whether a check found that the password is wrong.
+func refused(r verify.Report) bool {
+	return slices.ContainsFunc(r.Results, func(result task.Result) bool { return errors.As(result.Err, new(*winauth.WrongPasswordError)) })
+}
+
+// passwordKey is the question whose answer changes the password; "" where none does.
+func (s *Session) passwordKey() string {
+	for _, key := range []string{keyAdminSecret, keyPassRef, keySignInBy} {
+		for _, st := range s.Steps() {
+			if slices.ContainsFunc(s.Asked(st), func(f Field) bool { return f.Key == key }) {
+				return key
+			}
+		}
+	}
+	return ""
+}
+
 // askTrust puts the certificate before whoever answers.
 func (s *Session) askTrust(e *winauth.UntrustedError) error {
 	text := describeServer(e)

@@ -189,6 +189,8 @@ func (m *screen) configurationStatus() string {
 		return m.th.warn.Render("!") + " Waiting for consent: " + r.tally() + ". f saves the connection."
 	case r.finished && r.outcome.Run != "":
 		return m.th.bad.Render("✗") + " Registered, not verified: " + r.tally() + ". d shows what to do."
+	case r.refused():
+		return m.th.bad.Render("✗") + " The password is wrong. b goes back to change it; d shows more."
 	case r.finished:
 		return m.th.bad.Render("✗") + " Not verified: " + r.tally() + ". d shows what to do."
 	case m.s.Automatic():
@@ -250,6 +252,8 @@ func (m *screen) configurationKeys() []keyHint {
 		return []keyHint{again, back, details, help, cancelKey}
 	case r.finished && r.outcome.Verified:
 		return []keyHint{{"f", "finish and save", "f save"}, details, back, again, help, cancelKey}
+	case r.refused():
+		return []keyHint{{"b", "back and change", "b change"}, details, again, {"f", "save unverified", "f save"}, help, cancelKey}
 	case r.finished:
 		return []keyHint{details, again, back, {"f", "save unverified", "f save"}, help, cancelKey}
 	}

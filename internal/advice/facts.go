@@ -29,6 +29,7 @@ type Facts struct {
 	Thumbprint     string // SHA-1, of the local certificate
 	Kind           connections.Kind
 	OnPremises     bool          // the servers are on the premises
+	Refused        bool          // the password was refused before, and is not tried any more
 	Permission     string        // the role that the failed call needs
 	Carried        bool          // the token of the failed call carries it, or one that contains it
 	Patience       time.Duration // how long the failed call could wait; 0 means half a minute
@@ -293,6 +294,22 @@ func (f Facts) edit() string {
 		then = Facts{Kind: f.Kind}.command() + " --if-exists use"
 	}
 	return "To correct a saved value, make the connection anew: c2conn delete " + shellWord(f.Connection) + ", then " + then + "."
+}
+
+// once says what became of a password that was refused.
+func (f Facts) once() string {
+	if f.Refused {
+		return "c2conn tried this password before and did not try it again, so that the account is not locked."
+	}
+	return "c2conn tried it once and stopped, so that the account is not locked."
+}
+
+// anotherPassword are the steps that lead to another one.
+func (f Facts) anotherPassword() []string {
+	if f.Refused {
+		return []string{"Type another password; this one is not tried again. If the account has got it only now, start c2conn anew.", "{newpassword}"}
+	}
+	return []string{"Type the password anew; check the keyboard's language and Caps Lock.", "{newpassword}"}
 }
 
 // newPassword is the step that gives a saved connection another password.

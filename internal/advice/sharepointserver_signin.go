@@ -22,10 +22,10 @@ func (e *FarmError) signInRow(f Facts) (row, bool) {
 	case errors.As(e.Err, &wrong) && (wrong.Protocol == string(winauth.NTLM) || wrong.Protocol == string(winauth.Basic)):
 		return row{
 			what: or(wrong.Server, "The server") + " refused {account}: its password is wrong, or it has no right there.", short: "refused: wrong password, or no right",
-			why: "SharePoint gives both the same answer (401), and no domain controller could be asked which it is. c2conn tried it once and stopped, so that the account is not locked.",
-			next: append([]string{"Type the password anew; check the keyboard's language and Caps Lock.", "{newpassword}",
+			why: "SharePoint gives both the same answer (401), and no domain controller could be asked which it is. " + f.once(),
+			next: append(append(f.anotherPassword(),
 				"Let c2conn ask a domain controller, which tells both apart: port 88 (TCP) open to it, its name in DNS (C2CONN_DNS=10.0.0.10), the domain named (--ad-domain corp.contoso.com).",
-				"If the password is right:"}, e.rights()...),
+				"If the password is right:"), e.rights()...),
 			link: e.rightsLink(), class: ClassAuth,
 		}, true
 	case errors.As(e.Err, &skew), errors.As(e.Err, &ticket): // the cause, whatever came of it

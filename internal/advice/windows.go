@@ -60,10 +60,14 @@ func windowsRow(err error, f Facts) (row, bool) {
 			link: certificateLink(f), class: ClassAuth,
 		}, true
 	case errors.As(err, &wrong):
+		next := f.anotherPassword()
+		if !f.Refused {
+			next = append(next, "{again}")
+		}
 		return row{
 			what: "The password of {account} is wrong.", short: "the password is wrong",
-			why:  or(wrong.Server, "The server") + " said so. c2conn tried it once and stopped, so that the account is not locked.",
-			next: []string{"Type the password anew; check the keyboard's language and Caps Lock.", "{newpassword}", "{again}"}, class: ClassAuth,
+			why:  or(wrong.Server, "The server") + " said so. " + f.once(),
+			next: next, class: ClassAuth,
 		}, true
 	case errors.As(err, &locked):
 		return accountLockedRow(locked), true

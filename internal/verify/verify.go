@@ -206,6 +206,7 @@ func Facts(target Target, now time.Time) advice.Facts {
 	f := FactsOf(target.Connection, target.Cloud, now)
 	f.CredentialType, f.Thumbprint = connections.TypeClientSecret, ""
 	f.SecretIsID = guidShape().Match(target.Credential.Secret.Reveal())
+	f.Refused = target.Server != nil && target.Server.Account.Refused()
 	if id := target.Credential.Identity; id != nil {
 		f.CredentialType, f.Thumbprint = connections.TypeCertificate, string(id.Thumbprint())
 	}
