@@ -1,6 +1,7 @@
 package wizard
 
 import (
+	"context"
 	"testing"
 
 	"github.com/c2conn/c2conn/connections"
@@ -73,6 +74,13 @@ var sharePointServerScenes = []scene{
 		return farmEdit(t).next().keys("tab", "end", "backspace").typed("8").keys("tab")
 	}},
 	{"farm-edit-admin", func(t *testing.T) *driver { return farmEdit(t).next().next() }},
+	{"farm-trust", func(t *testing.T) *driver {
+		d := farmAnswered(t)
+		d.m.configure = func(_ context.Context, s *Session, _ func(task.Event)) (*Outcome, error) {
+			return nil, s.askTrust(untrusted())
+		}
+		return d.keys("enter", "b")
+	}},
 	{"farm-passed", func(t *testing.T) *driver { return farmAnswered(t).keys("enter") }},
 }
 

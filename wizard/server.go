@@ -48,6 +48,7 @@ func trustFields() []Field {
 				Option{Value: no, Title: "No", Help: "Nothing is sent to this server."},
 				Option{Value: yes, Flag: "trust-certificate", Title: "Yes, it is my server's certificate", FlagHelp: "trust the certificate that the server shows the first time, and no other from then on; --certificate-sha256 is safer", Help: "Compare the SHA-256 with the server's first."},
 			),
+			Notice:  func(a Answers) string { return a[foundUntrusted].Note },
 			Default: func(*Env, Answers) string { return no },
 			Check: func(_ *Env, a Answers, v string) (string, error) {
 				if v == no && a.Get(foundUntrusted) == yes {

@@ -64,9 +64,6 @@ const (
 )
 
 func sharePointServerNotice(a Answers) string {
-	if a.Get(foundUntrusted) == yes {
-		return a[foundUntrusted].Note
-	}
 	var text []string
 	for _, u := range serverURLs(a) {
 		if isIP(u.Hostname()) {
