@@ -62,6 +62,9 @@ var sharePointServerScenes = []scene{
 	}},
 	{"farm-address-ip", func(t *testing.T) *driver { return atFarm(t).typed("https://10.0.0.30").keys("enter") }},
 	{"farm-address-short-name", func(t *testing.T) *driver { return atFarm(t).typed("https://sp01").keys("enter") }},
+	{"farm-address-central", func(t *testing.T) *driver {
+		return atFarm(t).typed("http://sharepoint.contoso.com:34567").keys("enter").typed("34567").keys("enter", "enter")
+	}},
 	{"farm-admin", func(t *testing.T) *driver { return atFarmAdmin(t, "https://sharepoint.contoso.com") }},
 	{"farm-admin-ntlm", func(t *testing.T) *driver {
 		d := atFarmAdmin(t, "http://sharepoint.contoso.com").keys("tab").typed("spadmin@contoso.com").keys("enter", "enter").typed("Pa55w0rd!")

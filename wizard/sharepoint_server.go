@@ -228,11 +228,22 @@ func serverURL(env *Env, v string) (*url.URL, error) {
 	return u, nil
 }
 
-func checkSites(env *Env, _ Answers, v string) (string, error) {
+func checkSites(env *Env, a Answers, v string) (string, error) {
 	v = trim(v)
 	u, err := serverURL(env, v)
 	if err != nil {
 		return v, err
+	}
+	for part := range strings.FieldsFuncSeq(u.Path, func(r rune) bool { return r == '/' || r == '\\' }) {
+		if part == "." || part == ".." { // a server may take them out, also where they are encoded
+			return v, fmt.Errorf("the path must not hold %q; give the address as the browser shows it", part)
+		}
+	}
+	// Of the answers in force only: the error must not outlast a change of the other address.
+	if a.Get(keySharePoint) == v && v != "" {
+		if c, err := url.Parse(a.Get(keyCentralURL)); err == nil && strings.EqualFold(c.Hostname(), u.Hostname()) && portOf(c.String()) == portOf(v) {
+			return v, errors.New("this is Central Administration itself; give the address of the sites")
+		}
 	}
 	path := strings.ToLower(u.Path)
 	for _, part := range []string{"/_layouts/", "/_api", "/_vti_bin/", "/_admin/", "/sitepages/", "/forms/"} {
