@@ -61,7 +61,7 @@ func (s *Session) configureServer(ctx context.Context, listen func(task.Event)) 
 		return nil, ctx.Err()
 	}
 	if untrusted := unknownCertificate(out.Report); untrusted != nil {
-		return nil, s.askTrust(untrusted)
+		return nil, s.askTrust(untrusted, out.Report.Found.Pins(nil))
 	}
 	out.Verified = out.Report.State == connections.StateVerified
 	c.Verification = out.Report.Verification(s.Env.Clock.Now())
@@ -175,12 +175,18 @@ func (s *Session) passwordKey() string {
 	return ""
 }
 
-// askTrust puts the certificate before whoever answers.
-func (s *Session) askTrust(e *winauth.UntrustedError) error {
+// askTrust puts the certificate before whoever answers. shown are those by which servers of
+// this run were trusted, by host.
+func (s *Session) askTrust(e *winauth.UntrustedError, shown map[string]string) error {
 	text := describeServer(e)
-	given := ""
+	given, matched := "", []string{}
 	if s.namedSum() {
 		given = s.Answers.Get(keyCertSum)
+		for _, sum := range slices.Sorted(maps.Values(shown)) {
+			if s.Flow.Kind == connections.SharePoint && strings.Contains(given, sum) && !slices.Contains(matched, sum) { // others have one server
+				matched = append(matched, sum)
+			}
+		}
 	}
 	if pins := acceptedPins(s.Answers); len(pins) > 0 {
 		var lines []string
@@ -193,7 +199,7 @@ func (s *Session) askTrust(e *winauth.UntrustedError) error {
 	s.Answers[foundUntrusted] = Value{Text: yes, Note: text}
 	s.Answers[foundSum] = Value{Text: e.SHA256, Resolved: strings.Join(hostsOf(e), " ")}
 	f, _ := s.field(keyTrust)
-	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text, Given: given, Shown: e.SHA256}}}}
+	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text, Given: given, Matched: strings.Join(matched, ","), Shown: e.SHA256}}}}
 }
 
 // acceptedPins are the certificates that somebody said to trust when they came up, for

@@ -78,7 +78,7 @@ func TestTrustIsAskedWithTheCertificate(t *testing.T) {
 			for _, size := range [][2]int{{80, 24}, {120, 40}, {60, 16}} {
 				d := start(t)
 				d.size(size[0], size[1])
-				if err := d.m.s.askTrust(shown); err == nil {
+				if err := d.m.s.askTrust(shown, nil); err == nil {
 					t.Fatal("nothing is asked")
 				}
 				d.run(d.m.mend(Problem{Key: keyTrust, Err: errors.New("nobody has said to trust it")}))
@@ -122,7 +122,7 @@ func strangeServer(t *testing.T) *driver {
 		if s.Answers.Get(keyTrust) == yes {
 			return configure(ctx, s, listen)
 		}
-		return nil, s.askTrust(untrusted())
+		return nil, s.askTrust(untrusted(), nil)
 	}
 	return d.keys("enter")
 }

@@ -80,7 +80,7 @@ var sharePointServerScenes = []scene{
 	{"farm-trust", func(t *testing.T) *driver {
 		d := farmAnswered(t)
 		d.m.configure = func(_ context.Context, s *Session, _ func(task.Event)) (*Outcome, error) {
-			return nil, s.askTrust(untrusted())
+			return nil, s.askTrust(untrusted(), nil)
 		}
 		return d.keys("enter", "b")
 	}},

@@ -283,7 +283,7 @@ func TestSharePointServerCommand(t *testing.T) {
 	// Two servers, two certificates: the command trusts both.
 	one, two := strings.Repeat("A1", 32), strings.Repeat("B2", 32)
 	for _, sum := range []string{two, one} {
-		err := s.askTrust(&winauth.UntrustedError{Host: sum[:2] + ".contoso.com:443", SHA256: sum, Reason: "it is self-signed"})
+		err := s.askTrust(&winauth.UntrustedError{Host: sum[:2] + ".contoso.com:443", SHA256: sum, Reason: "it is self-signed"}, nil)
 		var certificate *CertificateError
 		if !errors.As(err, &certificate) || len(s.Ready()) != 1 {
 			t.Fatalf("%v, %v", err, s.Ready())
@@ -519,7 +519,7 @@ func TestPinOfTheOneHost(t *testing.T) {
 	if s.pinGiven(s.answersInForce(), &c); len(c.Pins) != 1 || c.Pins["sp.contoso.com:443"] != sum {
 		t.Error(c.Pins)
 	}
-	err := s.askTrust(&winauth.UntrustedError{Host: "sp.contoso.com:34567", SHA256: strings.Repeat("B2", 32), Reason: "it is self-signed"})
+	err := s.askTrust(&winauth.UntrustedError{Host: "sp.contoso.com:34567", SHA256: strings.Repeat("B2", 32), Reason: "it is self-signed"}, map[string]string{"sp.contoso.com:443": sum})
 	if err == nil || !strings.Contains(err.Error(), "give both: "+sum+","+strings.Repeat("B2", 32)) {
 		t.Error(err)
 	}

@@ -234,6 +234,17 @@ func TestTrustedFarm(t *testing.T) {
 	if got := len(n.world.Requests("")); got != 0 {
 		t.Errorf("%d requests before the certificate was trusted", got)
 	}
+	// A sum that no server shows proposes nothing; that of one of the two, to compare the other.
+	none, one := strings.Repeat("0", 64), n.world.SharePointFingerprint()
+	_, stderr = n.must(2, append(args, "--certificate-sha256", none)...)
+	if contains(t, stderr, "Compare the SHA-256 with the server's own"); strings.Contains(stderr, none+",") {
+		t.Error(stderr)
+	}
+	_, stderr = n.must(2, append(args, "--certificate-sha256", one)...)
+	contains(t, stderr, "Compare the SHA-256 with the server's own", "give both: "+one+",")
+	if got := n.world.FailedSignIns(); got != 0 {
+		t.Errorf("%d failed sign-ins", got)
+	}
 	stdout, _ := n.must(0, append(args, "--trust-certificate", "--output", "json")...)
 	contains(t, stdout, `"sharepoint.corp.test:443": "`+n.world.SharePointFingerprint()+`"`, `"sharepoint.corp.test:34567": "`, `"verified": true`)
 	n.must(0, "verify", "farm")
