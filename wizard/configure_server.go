@@ -56,7 +56,7 @@ func (s *Session) configureServer(ctx context.Context, listen func(task.Event)) 
 		ctx, cancel = context.WithTimeout(ctx, s.Env.Timeout)
 		defer cancel()
 	}
-	out.Report = verify.Run(ctx, verify.Options{Clock: s.Env.Clock, Parallel: s.Env.Parallel, Saved: s.Env.profiles().List}, verify.Target{Connection: *c, Server: server}, listen)
+	out.Report = verify.Run(ctx, verify.Options{Clock: s.Env.Clock, Parallel: s.Env.Parallel, Saved: s.Env.profiles().List}, verify.Target{Connection: *c, Server: server, Edited: s.edited()}, listen)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, ctx.Err()
 	}

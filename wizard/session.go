@@ -417,7 +417,7 @@ func (s *Session) Facts() advice.Facts {
 	f.Site = asked.Endpoints.SharePoint
 	if asked.Location == connections.OnPremises {
 		f.OnPremises, f.Account, f.Command = true, asked.Account, "c2conn "+s.Flow.Verb
-		if s.edit != nil {
+		if f.Edited = s.edited(); s.edit != nil && !f.Edited {
 			f.Connection = s.edit.was.Name
 		}
 		return f

@@ -22,6 +22,7 @@ type Facts struct {
 	Site           string // base address of the tenant's SharePoint
 	Cloud          cloud.Cloud
 	Connection     string // its name; empty while it is not saved and will not be saved by itself
+	Edited         bool   // what failed are changes of a saved connection, which are not saved themselves
 	Registered     bool   // c2conn registered the application a moment ago: not all servers know it yet
 	Waiting        bool   // an administrator still has to consent
 	Removed        bool   // what the registration made was removed again
@@ -97,6 +98,7 @@ func (f Facts) filler() *strings.Replacer {
 		"{resourcearg}", shellWord(or(f.Resource, "RESOURCE")),
 		"{trust}", f.trust(),
 		"{newpassword}", f.newPassword(),
+		"{:editpassword}", f.editPassword(),
 		"{connectionarg}", shellWord(or(f.Connection, "NAME")),
 	)
 }
@@ -182,6 +184,8 @@ func (f Facts) consent() string {
 // connection, consent is the one for which an administrator signs in.
 func (f Facts) again() []string {
 	switch {
+	case f.Edited && f.Connection == "" && f.Login == "":
+		return []string{"Run the command again; in the dialogue, run the checks again."}
 	case f.Connection == "" || f.Login != "" && f.Login != loginBrowser && f.Login != loginDevice:
 		return []string{"Try again."}
 	case f.Login != "":
@@ -320,6 +324,23 @@ func (f Facts) newPassword() string {
 	return "If the password was changed, give the new one: c2conn edit " + ShellWord(f.Connection) + " --password-file FILE"
 }
 
+// flag is what stands before the value of an answer on the command line: a flag of its own,
+// or --set where a saved connection is changed.
+func (f Facts) flag(name string) string {
+	if f.Edited {
+		return "--set " + name + "="
+	}
+	return "--" + name + " "
+}
+
+// editPassword ends a sentence that tells to give another password.
+func (f Facts) editPassword() string {
+	if f.Connection == "" {
+		return "."
+	}
+	return ": c2conn edit " + shellWord(f.Connection) + " --password-file FILE"
+}
+
 // trust is the step that trusts a server's certificate, up to its sum.
 func (f Facts) trust() string {
 	if f.Connection == "" {
@@ -327,7 +348,7 @@ func (f Facts) trust() string {
 		if f.farm() {
 			step = "Server address"
 		}
-		return "choose so in the step “" + step + "”, or add --certificate-sha256 "
+		return "choose so in the step “" + step + "”, or add " + f.flag("certificate-sha256")
 	}
 	return "c2conn edit " + ShellWord(f.Connection) + " --set certificate-sha256="
 }

@@ -86,7 +86,11 @@ func (e *FarmError) plainRow(plain *winauth.PlainError, f Facts) row {
 	case !plain.NTLM:
 		r.what, r.short = or(plain.Server, "The server")+" wants a password over http. None was sent.", "wants a password without TLS"
 	case f.Connection == "":
-		r.next = append(r.next, "Or, in a network that you trust, allow it: --allow-plain-ntlm, or “Signing in over http” in the step “Admin's credentials”.")
+		allow := "--allow-plain-ntlm"
+		if f.Edited {
+			allow = f.flag("plain-ntlm") + "yes"
+		}
+		r.next = append(r.next, "Or, in a network that you trust, allow it: "+allow+", or “Signing in over http” in the step “Admin's credentials”.")
 	default:
 		r.next = append(r.next, "Or, in a network that you trust, allow it:", "$ c2conn edit "+shellWord(f.Connection)+" --set plain-ntlm=yes")
 	}

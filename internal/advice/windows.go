@@ -149,7 +149,7 @@ func accountLockedRow(e *winauth.LockedError) row {
 		r.next = []string{"Enable it in Active Directory Users and Computers, or use another account. {edit}"}
 	case winauth.ReasonPassword, winauth.ReasonMustChange:
 		r.what, r.short = "The password of {account} has to be changed first.", "the password has to be changed"
-		r.next = []string{"Sign in to Windows as that account and set a new password.", "For an account that only programs use, let the password not expire, and give c2conn the new one: c2conn edit {connectionarg}"}
+		r.next = []string{"Sign in to Windows as that account and set a new password.", "For an account that only programs use, let the password not expire, and give c2conn the new one{:editpassword}"}
 	case winauth.ReasonExpired:
 		r.what, r.short = "The account {account} has expired.", "the account has expired"
 		r.next = []string{"Set another end of the account in Active Directory, or use another one. {edit}"}
@@ -197,7 +197,7 @@ func methodRow(e *winauth.NoMethodError, f Facts) row {
 	}
 	if e.NoPassword {
 		r.what, r.short = or(e.Server, "The server")+" takes a password only, and there is a Kerberos ticket only.", "takes a password only"
-		r.next = []string{"Give a password instead: c2conn edit {connectionarg}", "{again}"}
+		r.next = []string{"Give a password instead{:editpassword}", "{again}"}
 	}
 	if e.Err != nil {
 		r.why += " Kerberos is not possible: " + sentence(e.Err)

@@ -102,6 +102,35 @@ func TestFarmStaysWithTLS(t *testing.T) {
 	n.must(0, "verify", "farm")
 }
 
+// TestUnsavedAdvice: what is advised for answers that are not saved does not lead to the
+// saved ones, nor to a connection that there is not.
+func TestUnsavedAdvice(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Faults: []string{"ca-self-signed"}})
+	n.withFarms(onprem.FarmAdminPassword, "https://sharepoint.corp.test:34567", plainNTLM, "farm")
+	for _, tt := range []struct {
+		set  []string
+		says []string
+	}{
+		{[]string{"central-admin-port=34568"}, []string{"Run the command again", "--set central-admin-port=PORT", "--set central-admin-url=URL"}},
+		{[]string{"sharepoint-url=https://sharepoint.corp.test/sites/nowhere", "plain-ntlm=no", "central-admin-url=http://sharepoint.corp.test:34568"}, []string{"Run the command again"}},
+	} {
+		args := []string{"edit", "farm"}
+		for _, set := range tt.set {
+			args = append(args, "--set", set)
+		}
+		code, _, stderr := n.run(t.Context(), args...)
+		if contains(t, stderr, append(tt.says, "Nothing was saved")...); code == 0 || strings.Contains(stderr, "c2conn verify farm") || strings.Contains(stderr, "c2conn edit farm") {
+			t.Errorf("%d\n%s", code, stderr)
+		}
+	}
+	locked := newNetwork(t, onprem.Options{Faults: []string{"must-change"}})
+	_, stderr := locked.must(3, locked.named()...)
+	if contains(t, stderr, "give c2conn the new one."); strings.Contains(stderr, "c2conn edit") {
+		t.Error(stderr)
+	}
+}
+
 // TestVerifyFarmsFail: what the exit code says, and what to do now.
 func TestVerifyFarmsFail(t *testing.T) {
 	t.Parallel()
