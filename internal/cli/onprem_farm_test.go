@@ -227,6 +227,8 @@ func TestApplyFarm(t *testing.T) {
 	contains(t, stdout, "Central Administration "+centralHTTP)
 	stdout, _ = n.must(0, "apply", "-f", allowed, "--yes")
 	contains(t, stdout, "nothing to do")
+	_, stderr := n.must(2, "apply", "-f", entry(", allow-plain-ntlm: true, admin-password: {file: pass}"), "--dry-run")
+	contains(t, stderr, `does not go with the other answers; here it is called "password"`)
 	stdout, _ = n.must(0, "apply", "-f", entry(""), "--dry-run")
 	contains(t, stdout, "1 to change", "credential")
 	stdout, _ = n.must(0, "apply", "-f", entry(", allow-plain-ntlm: true, central-admin-url: \"http://other.corp.test:34567\""), "--dry-run")
