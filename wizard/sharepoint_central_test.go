@@ -1,10 +1,25 @@
 package wizard
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/c2conn/c2conn/connections"
 )
+
+// The command names Central Administration once, however it was given.
+func TestCommandNamesCentralOnce(t *testing.T) {
+	t.Parallel()
+	for _, flags := range [][]string{{"central-admin-url", "https://sp.contoso.com:34567"}, {"central-admin-url", "http://sp.contoso.com:34567"}, {"central-admin-port", "34567"}} {
+		s := newFarm(t)
+		if got := s.given(t, with(map[string]string{"on-premises": "true", "sharepoint-url": "https://sp.contoso.com", "admin-upn": "spadmin@contoso.com", "password-file": "PASS", "name": "farm"}, flags...), nil); len(got) > 0 {
+			t.Fatal(got)
+		}
+		if got := s.Command(); strings.Count(got, "--central-admin-") != 1 || !strings.Contains(got, "--"+flags[0]+" "+flags[1]) {
+			t.Errorf("%v: %s", flags, got)
+		}
+	}
+}
 
 // Central Administration may turn out to be on http only where https follows from the
 // address of the sites: not where somebody said it, and not in a saved connection.

@@ -33,7 +33,7 @@ func sharePointServerStep() Step {
 		Fields: append([]Field{
 			{Key: keySharePoint, Title: "SharePoint server URL", Help: "With https:// or http:// and the full name (FQDN).", Example: "https://sharepoint.contoso.com", Check: checkSites},
 			{Key: keyCentralPort, Title: "Port of Central Administration", Help: "Chosen when SharePoint was installed, 1 to 65535.", Example: "34567",
-				FlagHelp: "port of Central Administration; --central-admin-url says it as well", Check: checkPort, When: []Cond{onPremises()},
+				FlagHelp: "port of Central Administration; --central-admin-url says it as well", Check: checkPort, When: []Cond{onPremises()}, Within: keyCentralURL,
 				Default: func(_ *Env, a Answers) string { // of a URL that was given alone
 					v, port := a[keyCentralURL], a.Get(keyCentralPort)
 					if v.Origin == FromDefault || v.Err != nil || v.Text == derivedCentral(a.Get(keySharePoint), port) {
@@ -214,6 +214,8 @@ func serverURL(env *Env, v string) (*url.URL, error) {
 	}
 	switch {
 	case isIP(host):
+	case strings.Contains(host, "%"):
+		return nil, errors.New("an IPv6 address with a zone (%) means something on this computer only; give the full name of the server (FQDN)")
 	case !strings.Contains(host, "."):
 		return nil, fmt.Errorf("%q is a short name; give the full name (FQDN) with its domain, for example %s://%s.contoso.com", host, u.Scheme, strings.ToLower(host))
 	case !hostPattern().MatchString(host):
