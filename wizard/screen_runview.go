@@ -63,7 +63,7 @@ func (m *screen) elapsed() string {
 }
 
 // rowLines draws a task: sign, title, state in a word, finding. What went wrong is
-// shown in full, if need be beneath.
+// shown in full, if need be beneath, and so is what went well where tasks are few.
 func (m *screen) rowLines(i, width int) []string {
 	r := &m.run
 	w := &r.rows[i]
@@ -82,10 +82,10 @@ func (m *screen) rowLines(i, width int) []string {
 	}
 	line := mark + look.style.Render(look.sign) + " " + title + "  " + pad(look.word, words)
 	room := width - ansi.StringWidth(line) - 2
-	bad := w.result != nil && (w.result.Status == task.Fail || w.result.Status == task.Warn)
+	whole := w.result != nil && (w.result.Status == task.Fail || w.result.Status == task.Warn || 2*len(r.rows)+8 <= m.room())
 	switch {
 	case text == "":
-	case bad && ansi.StringWidth(text) > room:
+	case whole && ansi.StringWidth(text) > room:
 		return append([]string{line}, wrapText(text, width, "   ", "   ")...)
 	case room >= 12:
 		line += "  " + clip(text, room)
