@@ -78,7 +78,7 @@ func (s *Session) Configure(ctx context.Context, listen func(task.Event)) (*Outc
 		defer cancel()
 	}
 	out.Report = verify.Run(ctx, verify.Options{HTTP: client, Clock: s.Env.Clock, Parallel: s.Env.Parallel, Saved: s.Env.profiles().List},
-		verify.Target{Connection: out.Connection, Credential: cred, Cloud: cl}, listen)
+		verify.Target{Connection: out.Connection, Credential: cred, Cloud: cl, Edited: s.edited()}, listen)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, ctx.Err()
 	}

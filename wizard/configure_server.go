@@ -56,12 +56,12 @@ func (s *Session) configureServer(ctx context.Context, listen func(task.Event)) 
 		ctx, cancel = context.WithTimeout(ctx, s.Env.Timeout)
 		defer cancel()
 	}
-	out.Report = verify.Run(ctx, verify.Options{Clock: s.Env.Clock, Parallel: s.Env.Parallel, Saved: s.Env.profiles().List}, verify.Target{Connection: *c, Server: server}, listen)
+	out.Report = verify.Run(ctx, verify.Options{Clock: s.Env.Clock, Parallel: s.Env.Parallel, Saved: s.Env.profiles().List}, verify.Target{Connection: *c, Server: server, Edited: s.edited()}, listen)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, ctx.Err()
 	}
 	if untrusted := unknownCertificate(out.Report); untrusted != nil {
-		return nil, s.askTrust(untrusted)
+		return nil, s.askTrust(untrusted, out.Report.Found.Pins(nil))
 	}
 	out.Verified = out.Report.State == connections.StateVerified
 	c.Verification = out.Report.Verification(s.Env.Clock.Now())
@@ -158,12 +158,35 @@ func unknownCertificate(r verify.Report) *winauth.UntrustedError {
 	return nil
 }
 
-// askTrust puts the certificate before whoever answers.
-func (s *Session) askTrust(e *winauth.UntrustedError) error {
+// refused reports whether a check found that the password is wrong.
+func refused(r verify.Report) bool {
+	return slices.ContainsFunc(r.Results, func(result task.Result) bool { return errors.As(result.Err, new(*winauth.WrongPasswordError)) })
+}
+
+// passwordKey is the question whose answer changes the password; "" where none does.
+func (s *Session) passwordKey() string {
+	for _, key := range []string{keyAdminSecret, keyPassRef, keySignInBy} {
+		for _, st := range s.Steps() {
+			if slices.ContainsFunc(s.Asked(st), func(f Field) bool { return f.Key == key }) {
+				return key
+			}
+		}
+	}
+	return ""
+}
+
+// askTrust puts the certificate before whoever answers. shown are those by which servers of
+// this run were trusted, by host.
+func (s *Session) askTrust(e *winauth.UntrustedError, shown map[string]string) error {
 	text := describeServer(e)
-	given := ""
+	given, matched := "", []string{}
 	if s.namedSum() {
 		given = s.Answers.Get(keyCertSum)
+		for _, sum := range slices.Sorted(maps.Values(shown)) {
+			if s.Flow.Kind == connections.SharePoint && strings.Contains(given, sum) && !slices.Contains(matched, sum) { // others have one server
+				matched = append(matched, sum)
+			}
+		}
 	}
 	if pins := acceptedPins(s.Answers); len(pins) > 0 {
 		var lines []string
@@ -176,7 +199,7 @@ func (s *Session) askTrust(e *winauth.UntrustedError) error {
 	s.Answers[foundUntrusted] = Value{Text: yes, Note: text}
 	s.Answers[foundSum] = Value{Text: e.SHA256, Resolved: strings.Join(hostsOf(e), " ")}
 	f, _ := s.field(keyTrust)
-	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text, Given: given, Shown: e.SHA256}}}}
+	return &ProblemsError{Problems: []Problem{{Key: keyTrust, Title: f.Title, Flags: []string{"--certificate-sha256", "--trust-certificate"}, Err: &CertificateError{Description: text, Given: given, Matched: strings.Join(matched, ","), Shown: e.SHA256}}}}
 }
 
 // acceptedPins are the certificates that somebody said to trust when they came up, for

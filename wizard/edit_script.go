@@ -66,6 +66,9 @@ func (s *Session) changed(a Answers) (fields []Field) {
 	return fields
 }
 
+// edited reports whether the answers are others than those of the saved connection.
+func (s *Session) edited() bool { return s.edit != nil && len(s.changed(s.answersInForce())) > 0 }
+
 // setKey is how --set names a field.
 func setKey(f Field) string { return strings.ReplaceAll(f.Key, "_", "-") }
 

@@ -74,9 +74,6 @@ const ipNotice = "By an IP address Kerberos cannot be used. First allow basic au
 	"impersonation rights nor list the mailboxes, and the verification fails. The full name of the server (FQDN) needs none of that."
 
 func serverNotice(a Answers) string {
-	if a.Get(foundUntrusted) == yes {
-		return a[foundUntrusted].Note
-	}
 	if isIP(a.Get(keyServer)) && a.Get(keyReach) == byAddress {
 		return ipNotice
 	}

@@ -68,10 +68,12 @@ type Field struct {
 	Optional bool
 	When     []Cond // all must hold for the field to be asked
 
-	OptionalWhen []Cond // where set, no answer is needed while all hold
-	ScriptOnly   bool   // a flag and a variable only; the dialogues do not ask
-	Confirms     bool   // it goes with other answers, and having it chooses none of them
-	Unless       []Cond // where set, they do ask while all hold
+	OptionalWhen []Cond               // where set, no answer is needed while all hold
+	ScriptOnly   bool                 // a flag and a variable only; the dialogues do not ask
+	Notice       func(Answers) string // what must be read before the answer; always seen together with the question
+	Within       string               // key of a field whose answer tells this one, too: it is not missing where that one is wrong
+	Confirms     bool                 // it goes with other answers, and having it chooses none of them
+	Unless       []Cond               // where set, they do ask while all hold
 
 	// Default proposes a value. It must not wait for anything.
 	Default func(*Env, Answers) string

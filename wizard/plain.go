@@ -182,6 +182,9 @@ func (p *plain) question(q asked) error {
 	if v := p.s.Value(f.Key); v.Err != nil && !errors.Is(v.Err, certs.ErrPasswordNeeded) {
 		p.say("%s %s", label(f.Title), sentence(v.Err.Error()))
 	}
+	if f.Notice != nil {
+		p.say("Note: %s", spoken(f.Notice(p.s.answersInForce())))
+	}
 	if f.Help != "" {
 		p.say("%s %s", label(f.Title), spoken(f.Help))
 	}

@@ -174,6 +174,9 @@ func (p *plain) decide(st Step, out *Outcome) (again bool, to string, err error)
 			save = "Save the connection as registered, not verified"
 		case !out.Verified:
 			save, standard = "Save the connection as not verified", "2"
+			if refused(out.Report) {
+				standard = "3" // it is not sent again
+			}
 		}
 		p.say("\nWhat now?\n1. %s.\n2. Run the checks again.\n3. Go back and change an answer.\n4. Leave without saving.", save)
 		line, err := p.line(st, "Number ["+standard+"]: ")

@@ -49,7 +49,10 @@ func (m *screen) formLines(p *page, st Step, width int) {
 		p.lines = append(p.lines, m.fieldLines(f, width)...)
 		if i == m.focus {
 			p.from, p.to = from, len(p.lines)
-			if f.pick != nil {
+			switch {
+			case f.def.Notice != nil:
+				p.to = min(p.to, from+m.room())
+			case f.pick != nil:
 				p.from, p.to = m.mustSee(p.lines, from)
 			}
 		}
@@ -94,9 +97,12 @@ func (m *screen) fieldLines(f *field, width int) []string {
 		title = m.th.bold.Render(title)
 	}
 	lines := []string{title}
-	if f.pick != nil {
-		lines = append(lines, m.choiceLines(f, focused, width)...)
-	} else {
+	switch {
+	case f.def.Notice != nil:
+		lines = m.noticed(f, title, focused, width)
+	case f.pick != nil:
+		lines = append(lines, m.choiceLines(f, focused, true, width)...)
+	default:
 		lines = append(lines, m.textLines(f, focused, width)...)
 	}
 	if f.def.Help != "" && (focused || m.density == roomy) {
@@ -111,6 +117,29 @@ func (m *screen) fieldLines(f *field, width int) []string {
 		lines = append(lines, wrapText(err.Error(), width, "  "+m.th.bad.Render("✗")+" ", "    ")...)
 	}
 	return lines
+}
+
+// noticed draws a choice beneath the notice that must be read before it is made. Where
+// both need more lines than there are, the options' help goes first, then the notice loses
+// lines of its middle: at its end stands what is to be compared.
+func (m *screen) noticed(f *field, title string, focused bool, width int) []string {
+	notice := wrapText(f.def.Notice(m.s.answersInForce()), width, m.th.warn.Render("!")+" ", "  ")
+	if m.density < tight {
+		notice = append(notice, "")
+	}
+	choice := m.choiceLines(f, focused, true, width)
+	if len(notice)+1+len(choice) > m.room() {
+		choice = m.choiceLines(f, focused, false, width)
+	}
+	if room := max(m.room()-1-len(choice), 1); len(notice) > room {
+		end := min(room, 3) // a SHA-256 needs them at 40 columns
+		head := slices.Clone(notice[:max(room-end-1, 0)])
+		if room > end {
+			head = append(head, "  …")
+		}
+		notice = append(head, notice[len(notice)-end:]...)
+	}
+	return slices.Concat(notice, []string{title}, choice)
 }
 
 // textLines draws the value of a text field and what was found for it, beside it
@@ -153,8 +182,8 @@ func inputView(input *huh.Input, width int) string {
 	return strings.TrimRight(input.View(), " ")
 }
 
-// choiceLines draws the options. One that cannot be taken says why, always.
-func (m *screen) choiceLines(f *field, focused bool, width int) []string {
+// choiceLines draws the options, with their help where there is to be any. One that cannot be taken says why, always.
+func (m *screen) choiceLines(f *field, focused, help bool, width int) []string {
 	label := func(o Option) string {
 		mark, title := "( ) ", clean(o.Title)
 		if title == "" {
@@ -177,7 +206,7 @@ func (m *screen) choiceLines(f *field, focused bool, width int) []string {
 		switch {
 		case o.Unavailable != "":
 			lines = append(lines, wrapText("not available: "+o.Unavailable, width, "      ", "      ")...)
-		case o.Help != "" && (m.density == roomy || focused && o.Value == f.hover):
+		case help && o.Help != "" && (m.density == roomy || focused && o.Value == f.hover):
 			lines = append(lines, wrapText(o.Help, width, "      ", "      ")...)
 		}
 		for i := range lines[1:] {

@@ -231,6 +231,9 @@ func (r *run) worst() int {
 	return -1
 }
 
+// refused reports whether the run found that the password is wrong.
+func (r *run) refused() bool { return r.finished && r.outcome != nil && refused(r.outcome.Report) }
+
 // configurationKey handles a key on the Configuration step.
 func (m *screen) configurationKey(k tea.KeyPressMsg) tea.Cmd {
 	r := &m.run
@@ -288,6 +291,9 @@ func (m *screen) configurationKey(k tea.KeyPressMsg) tea.Cmd {
 		}
 		if r.problem != nil {
 			return m.mend(r.problem.Problems[0])
+		}
+		if key := m.s.passwordKey(); r.refused() && key != "" {
+			return m.mend(Problem{Key: key})
 		}
 		return m.back()
 	}

@@ -63,7 +63,7 @@ func (m *screen) elapsed() string {
 }
 
 // rowLines draws a task: sign, title, state in a word, finding. What went wrong is
-// shown in full, if need be beneath.
+// shown in full, if need be beneath, and so is what went well where tasks are few.
 func (m *screen) rowLines(i, width int) []string {
 	r := &m.run
 	w := &r.rows[i]
@@ -82,10 +82,10 @@ func (m *screen) rowLines(i, width int) []string {
 	}
 	line := mark + look.style.Render(look.sign) + " " + title + "  " + pad(look.word, words)
 	room := width - ansi.StringWidth(line) - 2
-	bad := w.result != nil && (w.result.Status == task.Fail || w.result.Status == task.Warn)
+	whole := w.result != nil && (w.result.Status == task.Fail || w.result.Status == task.Warn || 2*len(r.rows)+8 <= m.room())
 	switch {
 	case text == "":
-	case bad && ansi.StringWidth(text) > room:
+	case whole && ansi.StringWidth(text) > room:
 		return append([]string{line}, wrapText(text, width, "   ", "   ")...)
 	case room >= 12:
 		line += "  " + clip(text, room)
@@ -189,6 +189,8 @@ func (m *screen) configurationStatus() string {
 		return m.th.warn.Render("!") + " Waiting for consent: " + r.tally() + ". f saves the connection."
 	case r.finished && r.outcome.Run != "":
 		return m.th.bad.Render("✗") + " Registered, not verified: " + r.tally() + ". d shows what to do."
+	case r.refused():
+		return m.th.bad.Render("✗") + " The password is wrong. b goes back to change it; d shows more."
 	case r.finished:
 		return m.th.bad.Render("✗") + " Not verified: " + r.tally() + ". d shows what to do."
 	case m.s.Automatic():
@@ -250,6 +252,8 @@ func (m *screen) configurationKeys() []keyHint {
 		return []keyHint{again, back, details, help, cancelKey}
 	case r.finished && r.outcome.Verified:
 		return []keyHint{{"f", "finish and save", "f save"}, details, back, again, help, cancelKey}
+	case r.refused():
+		return []keyHint{{"b", "back and change", "b change"}, details, again, {"f", "save unverified", "f save"}, help, cancelKey}
 	case r.finished:
 		return []keyHint{details, again, back, {"f", "save unverified", "f save"}, help, cancelKey}
 	}

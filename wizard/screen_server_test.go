@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +62,57 @@ func serverAnswered(t *testing.T, results []task.Result) *driver {
 	return d.next()
 }
 
+// TestTrustIsAskedWithTheCertificate: wherever the question can be answered, the whole
+// SHA-256 is on the screen, for a new connection and a saved one, also of certificates with
+// much to say.
+func TestTrustIsAskedWithTheCertificate(t *testing.T) {
+	t.Parallel()
+	long := untrusted()
+	long.Certificate.Subject = pkix.Name{CommonName: "a-very-long-name-of-a-server.branch-office.contoso.com", Organization: []string{"Contoso Holding and Subsidiaries"}, OrganizationalUnit: []string{"Infrastructure"}}
+	long.Certificate.Issuer = long.Certificate.Subject
+	long.Certificate.DNSNames = []string{"one.branch-office.contoso.com", "two.branch-office.contoso.com", "three.branch-office.contoso.com", "four.branch-office.contoso.com"}
+	for name, start := range map[string]func(*testing.T) *driver{
+		"Exchange": func(t *testing.T) *driver { return serverAnswered(t, nil) }, "SharePoint": farmAnswered, "edit": farmEdit,
+	} {
+		for what, shown := range map[string]*winauth.UntrustedError{"short": untrusted(), "long": long} {
+			for _, size := range [][2]int{{80, 24}, {120, 40}, {60, 16}} {
+				d := start(t)
+				d.size(size[0], size[1])
+				if err := d.m.s.askTrust(shown, nil); err == nil {
+					t.Fatal("nothing is asked")
+				}
+				d.run(d.m.mend(Problem{Key: keyTrust, Err: errors.New("nobody has said to trust it")}))
+				for _, key := range []string{"", "down"} {
+					if key != "" {
+						d.keys(key)
+					}
+					text := strings.Join(strings.Fields(strings.ReplaceAll(cutSidebar(d.text()), "\n", " ")), " ")
+					parts := []string{"exch01.contoso.com:443", grouped(shown.SHA256), "Trust this certificate?", ") Yes, it is my server's certificate"}
+					if what == "short" {
+						parts = append(parts, "Subject CN=EXCH01, issued by CN=EXCH01", "valid 2024-03-01 to 2029-03-01")
+					}
+					for _, part := range parts {
+						if !strings.Contains(text, part) {
+							t.Errorf("%s, %s, %v, %q: %q is not on the screen:\n%s", name, what, size, key, part, d.text())
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// cutSidebar is a screen without the steps at its left.
+func cutSidebar(screen string) string {
+	lines := strings.Split(screen, "\n")
+	for i, line := range lines {
+		if r := []rune(line); len(r) > sidebarWidth && strings.ContainsAny(string(r[:3]), "●○✓! ") && strings.TrimSpace(string(r[sidebarWidth-2:sidebarWidth+1])) == "" {
+			lines[i] = string(r[sidebarWidth:])
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 // strangeServer meets a certificate that nobody knows, and goes back to the question.
 func strangeServer(t *testing.T) *driver {
 	t.Helper()
@@ -69,7 +122,7 @@ func strangeServer(t *testing.T) *driver {
 		if s.Answers.Get(keyTrust) == yes {
 			return configure(ctx, s, listen)
 		}
-		return nil, s.askTrust(untrusted())
+		return nil, s.askTrust(untrusted(), nil)
 	}
 	return d.keys("enter")
 }

@@ -64,6 +64,9 @@ var sharePointServerScenes = []scene{
 	}},
 	{"farm-address-ip", func(t *testing.T) *driver { return atFarm(t).typed("https://10.0.0.30").keys("enter") }},
 	{"farm-address-short-name", func(t *testing.T) *driver { return atFarm(t).typed("https://sp01").keys("enter") }},
+	{"farm-address-central", func(t *testing.T) *driver {
+		return atFarm(t).typed("http://sharepoint.contoso.com:34567").keys("enter").typed("34567").keys("enter", "enter")
+	}},
 	{"farm-admin", func(t *testing.T) *driver { return atFarmAdmin(t, "https://sharepoint.contoso.com") }},
 	{"farm-admin-ntlm", func(t *testing.T) *driver {
 		d := atFarmAdmin(t, "http://sharepoint.contoso.com").keys("tab").typed("spadmin@contoso.com").keys("enter", "enter").typed("Pa55w0rd!")
@@ -76,6 +79,13 @@ var sharePointServerScenes = []scene{
 		return farmEdit(t).next().keys("tab", "end", "backspace").typed("8").keys("tab")
 	}},
 	{"farm-edit-admin", func(t *testing.T) *driver { return farmEdit(t).next().next() }},
+	{"farm-trust", func(t *testing.T) *driver {
+		d := farmAnswered(t)
+		d.m.configure = func(_ context.Context, s *Session, _ func(task.Event)) (*Outcome, error) {
+			return nil, s.askTrust(untrusted(), nil)
+		}
+		return d.keys("enter", "b")
+	}},
 	{"farm-passed", func(t *testing.T) *driver { return farmAnswered(t).keys("enter") }},
 }
 
@@ -101,7 +111,7 @@ func TestSecondStrangeCertificate(t *testing.T) {
 		accepted = append(accepted, pins)
 		for _, e := range []*winauth.UntrustedError{sites, central} {
 			if pins[e.Host] != e.SHA256 {
-				return nil, s.askTrust(e)
+				return nil, s.askTrust(e, pins)
 			}
 		}
 		return configure(ctx, s, listen)

@@ -293,10 +293,26 @@ func (s *Session) surplus(found map[string]given) []Problem {
 		if !ok || !g.by(f) || g.origin == FromEnv || g.origin == FromDefault || asked[f.Key] || f.Confirms && f.Input == Choice {
 			continue // to have confirmed too much does no harm
 		}
-		problems = append(problems, Problem{Key: f.Key, Title: f.Title, Flags: f.Flags(),
-			Err: ErrSurplus})
+		err := ErrSurplus
+		if name := s.calledHere(f); name != "" {
+			err = fmt.Errorf("%w; here it is called %q", ErrSurplus, name)
+		}
+		problems = append(problems, Problem{Key: f.Key, Title: f.Title, Flags: f.Flags(), Err: err})
 	}
 	return problems
+}
+
+// calledHere is the flag by which this run takes the answer of f; "" where it is that of f,
+// or the run has no such question.
+func (s *Session) calledHere(f Field) string {
+	for _, st := range s.Steps() {
+		for _, other := range st.Fields {
+			if other.Key == f.Key && !other.sameFlag(f) {
+				return other.FlagName()
+			}
+		}
+	}
+	return ""
 }
 
 // LookupAll runs the look-ups of all fields that are asked, in order, until one

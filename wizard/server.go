@@ -51,6 +51,7 @@ func trustFields() []Field {
 				Option{Value: no, Title: "No", Help: "Nothing is sent to this server."},
 				Option{Value: yes, Flag: "trust-certificate", Title: "Yes, it is my server's certificate", FlagHelp: "trust the certificate that the server shows the first time, and no other from then on; --certificate-sha256 is safer", Help: "Compare the SHA-256 with the server's first."},
 			),
+			Notice:  func(a Answers) string { return a[foundUntrusted].Note },
 			Default: func(*Env, Answers) string { return no },
 			Check: func(_ *Env, a Answers, v string) (string, error) {
 				if v == no && a.Get(foundUntrusted) == yes {
@@ -66,13 +67,16 @@ func trustFields() []Field {
 type CertificateError struct {
 	Description string
 	Given       string // SHA-256 that was given, and is another; several with commas
+	Matched     string // those of Given that other servers of the connection showed
 	Shown       string // SHA-256
 }
 
 func (e *CertificateError) Error() string {
-	if e.Given != "" {
-		return "it is not the one with the given SHA-256 (" + e.Given + "), so nothing was sent. " + e.Description +
-			" If both are right, of one server each, give both: " + e.Given + "," + e.Shown
+	switch compare := " Compare the SHA-256 with the server's own; "; {
+	case e.Matched != "": // it is the other server's
+		return "it is not the one with the given SHA-256 (" + e.Given + "), so nothing was sent to this server. " + e.Description + compare + "only if it is the same, give both: " + e.Matched + "," + e.Shown
+	case e.Given != "":
+		return "it is not the one with the given SHA-256 (" + e.Given + "), so nothing was sent. " + e.Description + compare + "if it is the same, give it instead"
 	}
 	return "nobody has said to trust it, so nothing was sent. " + e.Description + " Compare the SHA-256 with the server's own, then trust it"
 }

@@ -333,6 +333,7 @@ func (s *Session) Problems(st Step) []Problem {
 		switch {
 		case v.Err != nil:
 			list = append(list, Problem{Key: f.Key, Title: f.Title, Flags: f.Flags(), Err: v.Err})
+		case !ok && a[f.Within].Err != nil:
 		case !ok && !f.Optional:
 			list = append(list, Problem{Key: f.Key, Title: f.Title, Flags: s.answeringFlags(f), Missing: true, Err: ErrMissing})
 		case ok && f.Check != nil:
@@ -417,7 +418,7 @@ func (s *Session) Facts() advice.Facts {
 	f.Site = asked.Endpoints.SharePoint
 	if asked.Location == connections.OnPremises {
 		f.OnPremises, f.Account, f.Command = true, asked.Account, "c2conn "+s.Flow.Verb
-		if s.edit != nil {
+		if f.Edited = s.edited(); s.edit != nil && !f.Edited {
 			f.Connection = s.edit.was.Name
 		}
 		return f
@@ -506,7 +507,8 @@ func (s *Session) Command() string {
 func commandArgs(f Field, a Answers, env *Env) []string {
 	v, ok := a[f.Key]
 	// A script must name its result and the account; all other defaults are the same there.
-	if !ok || f.Default != nil && v.Text == f.Default(env, a) && f.FlagName() != "" && f.Key != keyName && f.Key != keyAccount {
+	proposed := f.Input == Text && v.Origin == FromDefault || f.Default != nil && v.Text == f.Default(env, a)
+	if !ok || proposed && f.FlagName() != "" && f.Key != keyName && f.Key != keyAccount {
 		return nil
 	}
 	if f.Input == Choice {

@@ -22,6 +22,8 @@ func TestSharePointServerAddresses(t *testing.T) {
 		{keyCentralURL, "http://bücher.example:34567", "", "xn--bcher-kva.example"},
 		{keySharePoint, "https://sp01", "", "https://sp01.contoso.com"},
 		{keySharePoint, "https://localhost", "", "short name"},
+		{keySharePoint, "https://[fe80::1%25eth0]", "", "with a zone"},
+		{keyCentralURL, "http://[fe80::1%25eth0]:34567", "", "with a zone"},
 		{keySharePoint, "sp.contoso.com", "", "it begins with https:// or http://"},
 		{keySharePoint, "sp.contoso.com:8080", "", "it begins with https:// or http://"},
 		{keySharePoint, "ftp://sp.contoso.com", "", "must begin with https:// or http://"},
@@ -34,6 +36,11 @@ func TestSharePointServerAddresses(t *testing.T) {
 		{keySharePoint, "https://10.0.0", "", "no server name"},
 		{keySharePoint, "https://sp.contoso.com/SitePages/Home.aspx", "", "address of a page; give that of the site, for example https://sp.contoso.com"},
 		{keySharePoint, "https://sp.contoso.com/sites/hr/_layouts/15/start.aspx", "", "page"},
+		{keySharePoint, "https://sp.contoso.com/sites/%2e%2e/x", "", "as the browser shows it"},
+		{keySharePoint, "https://sp.contoso.com/sites/../x", "", "as the browser shows it"},
+		{keySharePoint, "https://sp.contoso.com/sites/a%2f..%5cx", "", "as the browser shows it"},
+		{keySharePoint, "https://sp.contoso.com/sites/%2E", "", "as the browser shows it"},
+		{keySharePoint, "https://sp.contoso.com/sites/v..2", "https://sp.contoso.com/sites/v..2", ""},
 		{keySharePoint, "https://contoso.sharepoint.com", "", "--online"},
 		{keySharePoint, "https://sp.contoso\u202e.com", "", ""},
 		{keyCentralURL, "http://sp.contoso.com:34567/_admin/", "http://sp.contoso.com:34567", ""},
@@ -151,6 +158,20 @@ func TestPlainCentral(t *testing.T) {
 		s.edit = &edit{}
 		if s.plainCentral(s.answersInForce()) {
 			t.Errorf("%s: allowed in a saved connection", tt.name)
+		}
+	}
+}
+
+// The command names Central Administration once, however it was given.
+func TestCommandNamesCentralOnce(t *testing.T) {
+	t.Parallel()
+	for _, flags := range [][]string{{"central-admin-url", "https://sp.contoso.com:34567"}, {"central-admin-url", "http://sp.contoso.com:34567"}, {"central-admin-port", "34567"}} {
+		s := newFarm(t)
+		if got := s.given(t, with(map[string]string{"on-premises": "true", "sharepoint-url": "https://sp.contoso.com", "admin-upn": "spadmin@contoso.com", "password-file": "PASS", "name": "farm"}, flags...), nil); len(got) > 0 {
+			t.Fatal(got)
+		}
+		if got := s.Command(); strings.Count(got, "--central-admin-") != 1 || !strings.Contains(got, "--"+flags[0]+" "+flags[1]) {
+			t.Errorf("%v: %s", flags, got)
 		}
 	}
 }

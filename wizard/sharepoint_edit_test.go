@@ -236,7 +236,7 @@ func TestPinOfTheOneHost(t *testing.T) {
 	if s.pinGiven(s.answersInForce(), &c); len(c.Pins) != 1 || c.Pins["sp.contoso.com:443"] != sum {
 		t.Error(c.Pins)
 	}
-	err := s.askTrust(&winauth.UntrustedError{Host: "sp.contoso.com:34567", SHA256: strings.Repeat("B2", 32), Reason: "it is self-signed"})
+	err := s.askTrust(&winauth.UntrustedError{Host: "sp.contoso.com:34567", SHA256: strings.Repeat("B2", 32), Reason: "it is self-signed"}, map[string]string{"sp.contoso.com:443": sum})
 	if err == nil || !strings.Contains(err.Error(), "give both: "+sum+","+strings.Repeat("B2", 32)) {
 		t.Error(err)
 	}

@@ -33,7 +33,7 @@ func sharePointServerStep() Step {
 		Fields: append([]Field{
 			{Key: keySharePoint, Title: "SharePoint server URL", Help: "With https:// or http:// and the full name (FQDN).", Example: "https://sharepoint.contoso.com", Check: checkSites},
 			{Key: keyCentralPort, Title: "Port of Central Administration", Help: "Chosen when SharePoint was installed, 1 to 65535.", Example: "34567",
-				FlagHelp: "port of Central Administration; --central-admin-url says it as well", Check: checkPort, When: []Cond{onPremises()},
+				FlagHelp: "port of Central Administration; --central-admin-url says it as well", Check: checkPort, When: []Cond{onPremises()}, Within: keyCentralURL,
 				Default: func(_ *Env, a Answers) string { // of a URL that was given alone
 					v, port := a[keyCentralURL], a.Get(keyCentralPort)
 					if v.Origin == FromDefault || v.Err != nil || v.Text == derivedCentral(a.Get(keySharePoint), port) {
@@ -64,9 +64,6 @@ const (
 )
 
 func sharePointServerNotice(a Answers) string {
-	if a.Get(foundUntrusted) == yes {
-		return a[foundUntrusted].Note
-	}
 	var text []string
 	for _, u := range serverURLs(a) {
 		if isIP(u.Hostname()) {
@@ -217,6 +214,8 @@ func serverURL(env *Env, v string) (*url.URL, error) {
 	}
 	switch {
 	case isIP(host):
+	case strings.Contains(host, "%"):
+		return nil, errors.New("an IPv6 address with a zone (%) means something on this computer only; give the full name of the server (FQDN)")
 	case !strings.Contains(host, "."):
 		return nil, fmt.Errorf("%q is a short name; give the full name (FQDN) with its domain, for example %s://%s.contoso.com", host, u.Scheme, strings.ToLower(host))
 	case !hostPattern().MatchString(host):
@@ -231,11 +230,22 @@ func serverURL(env *Env, v string) (*url.URL, error) {
 	return u, nil
 }
 
-func checkSites(env *Env, _ Answers, v string) (string, error) {
+func checkSites(env *Env, a Answers, v string) (string, error) {
 	v = trim(v)
 	u, err := serverURL(env, v)
 	if err != nil {
 		return v, err
+	}
+	for part := range strings.FieldsFuncSeq(u.Path, func(r rune) bool { return r == '/' || r == '\\' }) {
+		if part == "." || part == ".." { // a server may take them out, also where they are encoded
+			return v, fmt.Errorf("the path must not hold %q; give the address as the browser shows it", part)
+		}
+	}
+	// Of the answers in force only: the error must not outlast a change of the other address.
+	if a.Get(keySharePoint) == v && v != "" {
+		if c, err := url.Parse(a.Get(keyCentralURL)); err == nil && strings.EqualFold(c.Hostname(), u.Hostname()) && portOf(c.String()) == portOf(v) {
+			return v, errors.New("this is Central Administration itself; give the address of the sites")
+		}
 	}
 	path := strings.ToLower(u.Path)
 	for _, part := range []string{"/_layouts/", "/_api", "/_vti_bin/", "/_admin/", "/sitepages/", "/forms/"} {

@@ -77,11 +77,17 @@ func TestSharePointServerByFlags(t *testing.T) {
 		{name: "the URL tells the port", flags: with(all, "central-admin-port", "", "central-admin-url", "http://SP01.contoso.com:34568/default.aspx"),
 			sites: "https://sharepoint.contoso.com", ca: "http://sp01.contoso.com:34568"},
 		{name: "both agree", flags: with(all, "central-admin-url", "http://sp01.contoso.com:34567"), sites: "https://sharepoint.contoso.com", ca: "http://sp01.contoso.com:34567"},
+		{name: "a wrong URL of Central Administration alone", flags: with(all, "central-admin-port", "", "central-admin-url", "ftp://sp01.contoso.com:34568"), problems: []string{keyCentralURL}},
 		{name: "both differ", flags: with(all, "central-admin-url", "http://sp01.contoso.com:1"), problems: []string{keyCentralURL}},
 		{name: "a wrong port", flags: with(all, "central-admin-port", "65536"), problems: []string{keyCentralPort}},
 		{name: "a wrong URL", flags: with(all, "sharepoint-url", "sharepoint.contoso.com"), problems: []string{keySharePoint}},
 		{name: "an IP address", flags: with(all, "sharepoint-url", "http://[2001:DB8::1]/sites/hr/"), sites: "http://[2001:db8::1]/sites/hr", ca: "http://[2001:db8::1]:34567"},
-		{name: "the usual port", flags: with(all, "central-admin-port", "0443"), sites: "https://sharepoint.contoso.com", ca: "https://sharepoint.contoso.com"},
+		{name: "the usual port", flags: with(all, "sharepoint-url", "https://sharepoint.contoso.com:8443", "central-admin-port", "0443"), sites: "https://sharepoint.contoso.com:8443", ca: "https://sharepoint.contoso.com"},
+		{name: "Central Administration as the sites", flags: with(all, "sharepoint-url", "http://sharepoint.contoso.com:34567/"), problems: []string{keySharePoint}},
+		{name: "the same by the usual port", flags: with(all, "central-admin-port", "443"), problems: []string{keySharePoint}},
+		{name: "the same by another scheme", flags: with(all, "sharepoint-url", "https://SP01.contoso.com:34567/sites/a", "central-admin-url", "http://sp01.contoso.com:34567"), problems: []string{keySharePoint}},
+		{name: "Central Administration on another host", flags: with(all, "sharepoint-url", "https://sp01.contoso.com:34567", "central-admin-url", "https://sp02.contoso.com:34567"),
+			sites: "https://sp01.contoso.com:34567", ca: "https://sp02.contoso.com:34567"},
 		{name: "the password's variable", flags: with(all, "password-file", ""), vars: map[string]string{"C2CONN_ADMIN_PASSWORD": "x"},
 			sites: "https://sharepoint.contoso.com", ca: "https://sharepoint.contoso.com:34567"},
 		{name: "standard input", flags: with(all, "password-file", "", "password-stdin", "true"), sites: "https://sharepoint.contoso.com", ca: "https://sharepoint.contoso.com:34567"},
@@ -166,7 +172,7 @@ func TestSharePointServerCommand(t *testing.T) {
 	// Two servers, two certificates: the command trusts both.
 	one, two := strings.Repeat("A1", 32), strings.Repeat("B2", 32)
 	for _, sum := range []string{two, one} {
-		err := s.askTrust(&winauth.UntrustedError{Host: sum[:2] + ".contoso.com:443", SHA256: sum, Reason: "it is self-signed"})
+		err := s.askTrust(&winauth.UntrustedError{Host: sum[:2] + ".contoso.com:443", SHA256: sum, Reason: "it is self-signed"}, nil)
 		var certificate *CertificateError
 		if !errors.As(err, &certificate) || len(s.Ready()) != 1 {
 			t.Fatalf("%v, %v", err, s.Ready())

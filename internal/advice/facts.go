@@ -24,6 +24,7 @@ type Facts struct {
 	Site           string // base address of the tenant's SharePoint
 	Cloud          cloud.Cloud
 	Connection     string // its name; empty while it is not saved and will not be saved by itself
+	Edited         bool   // what failed are changes of a saved connection, which are not saved themselves
 	Registered     bool   // c2conn registered the application a moment ago: not all servers know it yet
 	Waiting        bool   // an administrator still has to consent
 	Removed        bool   // what the registration made was removed again
@@ -32,6 +33,7 @@ type Facts struct {
 	Kind           connections.Kind
 	OnPremises     bool              // the servers are on the premises
 	Pins           map[string]string // the certificates that somebody trusted, by host and port
+	Refused        bool              // the password was refused before, and is not tried any more
 	Permission     string            // the role that the failed call needs
 	Carried        bool              // the token of the failed call carries it, or one that contains it
 	Patience       time.Duration     // how long the failed call could wait; 0 means half a minute
@@ -99,6 +101,7 @@ func (f Facts) filler() *strings.Replacer {
 		"{resourcearg}", shellWord(or(f.Resource, "RESOURCE")),
 		"{trust}", f.trust(),
 		"{newpassword}", f.newPassword(),
+		"{:editpassword}", f.editPassword(),
 		"{connectionarg}", shellWord(or(f.Connection, "NAME")),
 	)
 }
@@ -184,6 +187,8 @@ func (f Facts) consent() string {
 // connection, consent is the one for which an administrator signs in.
 func (f Facts) again() []string {
 	switch {
+	case f.Edited && f.Connection == "" && f.Login == "":
+		return []string{"Run the command again; in the dialogue, run the checks again."}
 	case f.Connection == "" || f.Login != "" && f.Login != loginBrowser && f.Login != loginDevice:
 		return []string{"Try again."}
 	case f.Login != "":
@@ -298,6 +303,22 @@ func (f Facts) edit() string {
 	return "To correct a saved value, make the connection anew: c2conn delete " + shellWord(f.Connection) + ", then " + then + "."
 }
 
+// once says what became of a password that was refused.
+func (f Facts) once() string {
+	if f.Refused {
+		return "c2conn tried this password before and did not try it again, so that the account is not locked."
+	}
+	return "c2conn tried it once and stopped, so that the account is not locked."
+}
+
+// anotherPassword are the steps that lead to another one.
+func (f Facts) anotherPassword() []string {
+	if f.Refused {
+		return []string{"Type another password; this one is not tried again. If the account has got it only now, start c2conn anew.", "{newpassword}"}
+	}
+	return []string{"Type the password anew; check the keyboard's language and Caps Lock.", "{newpassword}"}
+}
+
 // newPassword is the step that gives a saved connection another password.
 func (f Facts) newPassword() string {
 	if f.Connection == "" {
@@ -321,6 +342,23 @@ func (f Facts) sums(host, sum string) string {
 	return transport.CleanText(strings.Join(list, ","), 500)
 }
 
+// flag is what stands before the value of an answer on the command line: a flag of its own,
+// or --set where a saved connection is changed.
+func (f Facts) flag(name string) string {
+	if f.Edited {
+		return "--set " + name + "="
+	}
+	return "--" + name + " "
+}
+
+// editPassword ends a sentence that tells to give another password.
+func (f Facts) editPassword() string {
+	if f.Connection == "" {
+		return "."
+	}
+	return ": c2conn edit " + shellWord(f.Connection) + " --password-file FILE"
+}
+
 // trust is the step that trusts a server's certificate, up to its sum.
 func (f Facts) trust() string {
 	if f.Connection == "" {
@@ -328,7 +366,7 @@ func (f Facts) trust() string {
 		if f.farm() {
 			step = "Server address"
 		}
-		return "choose so in the step “" + step + "”, or add --certificate-sha256 "
+		return "choose so in the step “" + step + "”, or add " + f.flag("certificate-sha256")
 	}
 	return "c2conn edit " + ShellWord(f.Connection) + " --set certificate-sha256="
 }

@@ -215,7 +215,11 @@ func grantName(account string) string {
 // grantImpersonation are the steps that let c2conn grant the right.
 func (f Facts) grantImpersonation() []string {
 	if f.Connection == "" {
-		return []string{"Let c2conn grant it: choose so in the step “Admin's credentials”, or add --grant-impersonation."}
+		grant := "--grant-impersonation"
+		if f.Edited {
+			grant = f.flag("grant-impersonation") + "yes"
+		}
+		return []string{"Let c2conn grant it: choose so in the step “Admin's credentials”, or add " + grant + "."}
 	}
 	return []string{"Let c2conn grant it to the account:", "$ c2conn verify " + shellWord(f.Connection) + " --grant-impersonation"}
 }

@@ -142,7 +142,7 @@ func (e *FarmError) answered(central *sharepointserver.CentralError) *FarmError 
 // give are the steps that give an address, to a saved connection or a new one.
 func (f Facts) give(lead, name, value string) []string {
 	if f.Connection == "" {
-		return []string{lead + ": --" + name + " " + shellWord(value)}
+		return []string{lead + ": " + f.flag(name) + shellWord(value)}
 	}
 	return []string{lead + ":", "$ c2conn edit " + shellWord(f.Connection) + " --set " + shellWord(name+"="+value)}
 }
@@ -163,7 +163,7 @@ func (e *FarmError) findPort(f Facts) []string {
 	steps := []string{"See its address in the SharePoint Management Shell on the farm (or in the Start menu of the server: SharePoint Central Administration):",
 		"PS> Get-SPWebApplication -IncludeCentralAdministration | Where-Object IsAdministrationWebApplication | Format-List Url"}
 	if f.Connection == "" {
-		return append(steps, "Give its port: --central-admin-port PORT, or the whole address: --central-admin-url URL")
+		return append(steps, "Give its port: "+f.flag("central-admin-port")+"PORT, or the whole address: "+f.flag("central-admin-url")+"URL")
 	}
 	at := "http://HOST"
 	if u, err := url.Parse(e.URL); err == nil && u.Hostname() != "" {

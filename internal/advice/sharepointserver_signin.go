@@ -52,10 +52,10 @@ func (e *FarmError) signInRow(f Facts) (row, bool) {
 func (e *FarmError) wrongOrDeniedRow(wrong *winauth.WrongPasswordError, f Facts) row {
 	r := row{
 		what: or(wrong.Server, "The server") + " refused {account}: its password is wrong, or it has no right there.", short: "refused: wrong password, or no right",
-		why: "SharePoint gives both the same answer (401), and no domain controller could be asked which it is. c2conn tried it once and stopped, so that the account is not locked.",
-		next: []string{"Type the password anew; check the keyboard's language and Caps Lock.", "{newpassword}",
+		why: "SharePoint gives both the same answer (401), and no domain controller could be asked which it is. " + f.once(),
+		next: append(f.anotherPassword(),
 			"Let c2conn ask a domain controller, which tells both apart: port 88 (TCP) open to it, its name in DNS (C2CONN_DNS=10.0.0.10), the domain named (--ad-domain corp.contoso.com).",
-			"If the password is right:"},
+			"If the password is right:"),
 		class: ClassAuth,
 	}
 	refusing := e
@@ -140,7 +140,11 @@ func (e *FarmError) plainRow(plain *winauth.PlainError, f Facts) row {
 	case !plain.NTLM:
 		r.what, r.short = or(plain.Server, "The server")+" wants a password over http. None was sent.", "wants a password without TLS"
 	case f.Connection == "":
-		r.next = append(r.next, "Or, in a network that you trust, allow it: --allow-plain-ntlm, or “Signing in over http” in the step “Admin's credentials”.")
+		allow := "--allow-plain-ntlm"
+		if f.Edited {
+			allow = f.flag("plain-ntlm") + "yes"
+		}
+		r.next = append(r.next, "Or, in a network that you trust, allow it: "+allow+", or “Signing in over http” in the step “Admin's credentials”.")
 	default:
 		r.next = append(r.next, "Or, in a network that you trust, allow it:", "$ c2conn edit "+shellWord(f.Connection)+" --set plain-ntlm=yes")
 	}

@@ -60,10 +60,14 @@ func windowsRow(err error, f Facts) (row, bool) {
 			link: certificateLink(f), class: ClassAuth,
 		}, true
 	case errors.As(err, &wrong):
+		next := f.anotherPassword()
+		if !f.Refused {
+			next = append(next, "{again}")
+		}
 		return row{
 			what: "The password of {account} is wrong.", short: "the password is wrong",
-			why:  or(wrong.Server, "The server") + " said so. c2conn tried it once and stopped, so that the account is not locked.",
-			next: []string{"Type the password anew; check the keyboard's language and Caps Lock.", "{newpassword}", "{again}"}, class: ClassAuth,
+			why:  or(wrong.Server, "The server") + " said so. " + f.once(),
+			next: next, class: ClassAuth,
 		}, true
 	case errors.As(err, &locked):
 		return accountLockedRow(locked), true
@@ -145,7 +149,7 @@ func accountLockedRow(e *winauth.LockedError) row {
 		r.next = []string{"Enable it in Active Directory Users and Computers, or use another account. {edit}"}
 	case winauth.ReasonPassword, winauth.ReasonMustChange:
 		r.what, r.short = "The password of {account} has to be changed first.", "the password has to be changed"
-		r.next = []string{"Sign in to Windows as that account and set a new password.", "For an account that only programs use, let the password not expire, and give c2conn the new one: c2conn edit {connectionarg}"}
+		r.next = []string{"Sign in to Windows as that account and set a new password.", "For an account that only programs use, let the password not expire, and give c2conn the new one{:editpassword}"}
 	case winauth.ReasonExpired:
 		r.what, r.short = "The account {account} has expired.", "the account has expired"
 		r.next = []string{"Set another end of the account in Active Directory, or use another one. {edit}"}
@@ -196,7 +200,7 @@ func methodRow(e *winauth.NoMethodError, f Facts) row {
 	}
 	if e.NoPassword {
 		r.what, r.short = or(e.Server, "The server")+" takes a password only, and there is a Kerberos ticket only.", "takes a password only"
-		r.next = []string{"Give a password instead: c2conn edit {connectionarg}", "{again}"}
+		r.next = []string{"Give a password instead{:editpassword}", "{again}"}
 	}
 	if e.Err != nil {
 		r.why += " Kerberos is not possible: " + sentence(e.Err)

@@ -149,6 +149,35 @@ func TestFarmStaysWithTLS(t *testing.T) {
 	n.must(0, "verify", "farm")
 }
 
+// TestUnsavedAdvice: what is advised for answers that are not saved does not lead to the
+// saved ones, nor to a connection that there is not.
+func TestUnsavedAdvice(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Faults: []string{"ca-self-signed"}})
+	n.withFarms(onprem.FarmAdminPassword, "https://sharepoint.corp.test:34567", plainNTLM, "farm")
+	for _, tt := range []struct {
+		set  []string
+		says []string
+	}{
+		{[]string{"central-admin-port=34568"}, []string{"Run the command again", "--set central-admin-port=PORT", "--set central-admin-url=URL"}},
+		{[]string{"sharepoint-url=https://sharepoint.corp.test/sites/nowhere", "plain-ntlm=no", "central-admin-url=http://sharepoint.corp.test:34568"}, []string{"Run the command again"}},
+	} {
+		args := []string{"edit", "farm"}
+		for _, set := range tt.set {
+			args = append(args, "--set", set)
+		}
+		code, _, stderr := n.run(t.Context(), args...)
+		if contains(t, stderr, append(tt.says, "Nothing was saved")...); code == 0 || strings.Contains(stderr, "c2conn verify farm") || strings.Contains(stderr, "c2conn edit farm") {
+			t.Errorf("%d\n%s", code, stderr)
+		}
+	}
+	locked := newNetwork(t, onprem.Options{Faults: []string{"must-change"}})
+	_, stderr := locked.must(3, locked.named()...)
+	if contains(t, stderr, "give c2conn the new one."); strings.Contains(stderr, "c2conn edit") {
+		t.Error(stderr)
+	}
+}
+
 // TestVerifyFarmsFail: what the exit code says, and what to do now.
 func TestVerifyFarmsFail(t *testing.T) {
 	t.Parallel()
@@ -245,6 +274,8 @@ func TestApplyFarm(t *testing.T) {
 	contains(t, stdout, "Central Administration "+centralHTTP)
 	stdout, _ = n.must(0, "apply", "-f", allowed, "--yes")
 	contains(t, stdout, "nothing to do")
+	_, stderr := n.must(2, "apply", "-f", entry(", allow-plain-ntlm: true, admin-password: {file: pass}"), "--dry-run")
+	contains(t, stderr, `does not go with the other answers; here it is called "password"`)
 	stdout, _ = n.must(0, "apply", "-f", entry(""), "--dry-run")
 	contains(t, stdout, "1 to change", "credential")
 	stdout, _ = n.must(0, "apply", "-f", entry(", allow-plain-ntlm: true, central-admin-url: \"http://other.corp.test:34567\""), "--dry-run")
@@ -280,6 +311,17 @@ func TestTrustedFarm(t *testing.T) {
 	contains(t, stderr, "--certificate-sha256", "--trust-certificate", "self-signed")
 	if got := len(n.world.Requests("")); got != 0 {
 		t.Errorf("%d requests before the certificate was trusted", got)
+	}
+	// A sum that no server shows proposes nothing; that of one of the two, to compare the other.
+	none, one := strings.Repeat("0", 64), n.world.SharePointFingerprint()
+	_, stderr = n.must(2, append(args, "--certificate-sha256", none)...)
+	if contains(t, stderr, "Compare the SHA-256 with the server's own"); strings.Contains(stderr, none+",") {
+		t.Error(stderr)
+	}
+	_, stderr = n.must(2, append(args, "--certificate-sha256", one)...)
+	contains(t, stderr, "Compare the SHA-256 with the server's own", "give both: "+one+",")
+	if got := n.world.FailedSignIns(); got != 0 {
+		t.Errorf("%d failed sign-ins", got)
 	}
 	stdout, _ := n.must(0, append(args, "--trust-certificate", "--output", "json")...)
 	contains(t, stdout, `"sharepoint.corp.test:443": "`+n.world.SharePointFingerprint()+`"`, `"sharepoint.corp.test:34567": "`, `"verified": true`)

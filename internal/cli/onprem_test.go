@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -139,6 +140,13 @@ func TestNamedCertificateAlone(t *testing.T) {
 	n.must(3, n.named("--certificate-sha256", other)...)
 	if got := n.world.FailedSignIns() + len(n.world.Requests("")); got != 0 {
 		t.Errorf("%d requests to a server that is not trusted", got)
+	}
+	// Autodiscover has no host to pin the sum to, and asks; one server has one certificate.
+	discovered := n.discovered()
+	discovered = append(slices.DeleteFunc(discovered, func(arg string) bool { return arg == "--trust-certificate" }), "--certificate-sha256", other)
+	_, stderr = n.must(2, discovered...)
+	if contains(t, stderr, "not the one with the given SHA-256", "Compare the SHA-256 with the server's own"); strings.Contains(stderr, "give both") {
+		t.Error(stderr)
 	}
 }
 

@@ -1,6 +1,9 @@
 package verify
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // Accounts are those of connections to servers. Those that sign in alike share what is known of their password: a wrong password is
 // found out once, not once for each of them. It may be used by several goroutines.
@@ -23,10 +26,10 @@ func (a *Accounts) Share(s *Server) *Server {
 	return s
 }
 
-// Forget lets every password be tried again: whoever asks for that may have unlocked the
-// account, or changed its password, meanwhile.
+// Forget lets passwords be tried again: whoever asks for that may have unlocked the account
+// meanwhile. Those that are wrong are not: each try would count against the account.
 func (a *Accounts) Forget() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.list = nil
+	a.list = slices.DeleteFunc(a.list, func(s *Server) bool { return !s.Account.Refused() })
 }

@@ -51,6 +51,7 @@ type Target struct {
 	Cloud      cloud.Cloud
 	App        *entra.App // with the tokens that it has; nil for a new one
 	Server     *Server    // of an on-premises connection; without it none can be verified
+	Edited     bool       // the connection is saved with other answers than these
 }
 
 // TitlesOf returns the checks of a connection in their order, with id and title and
@@ -206,6 +207,10 @@ func Facts(target Target, now time.Time) advice.Facts {
 	f := FactsOf(target.Connection, target.Cloud, now)
 	f.CredentialType, f.Thumbprint = connections.TypeClientSecret, ""
 	f.SecretIsID = guidShape().Match(target.Credential.Secret.Reveal())
+	if target.Edited {
+		f.Connection, f.Edited = "", true
+	}
+	f.Refused = target.Server != nil && target.Server.Account.Refused()
 	if id := target.Credential.Identity; id != nil {
 		f.CredentialType, f.Thumbprint = connections.TypeCertificate, string(id.Thumbprint())
 	}

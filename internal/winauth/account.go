@@ -89,6 +89,13 @@ func (a *Account) Proven() bool {
 	return a.proven
 }
 
+// Refused tells whether the password was definitely wrong in a sign-in before. Nobody is
+// asked with it again, see Try.
+func (a *Account) Refused() bool {
+	_, verdict := a.state()
+	return errors.As(verdict, new(*WrongPasswordError))
+}
+
 // Try runs one sign-in, do, of any protocol. While nobody has taken the password
 // yet, only one runs at a time and the others wait. An answer of do that holds a
 // *WrongPasswordError or a *LockedError is final: every later Try returns it
