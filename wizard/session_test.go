@@ -138,7 +138,7 @@ func TestAnswersAreCleaned(t *testing.T) {
 		{"server", "exch01", "", "full name"},
 		{"server", "exch.bücher.example", "", "exch.xn--bcher-kva.example"},
 		{"server", "exch.xn--bcher-kva.example", "exch.xn--bcher-kva.example", ""},
-		{"ews-url", "https://bücher.example/EWS/Exchange.asmx", "", "xn--bcher-kva.example"},
+		{"ews_url", "https://bücher.example/EWS/Exchange.asmx", "", "xn--bcher-kva.example"},
 		{"server", "https://exch01.contoso.com", "", "web address"},
 		{"server", "EXCH01.contoso.com.", "exch01.contoso.com", ""},
 		{"server", "[2001:db8::1]", "2001:db8::1", ""},
