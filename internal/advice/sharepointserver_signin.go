@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/c2conn/c2conn/internal/transport"
 	"github.com/c2conn/c2conn/internal/winauth"
 )
 
@@ -129,6 +130,9 @@ func (e *FarmError) plainRow(plain *winauth.PlainError, f Facts) row {
 			f.give("Then give its address", "central-admin-url", e.httpsURL())...),
 			"Or Kerberos: its web application takes the authentication provider Negotiate (Kerberos), and the farm's account a service principal name, which a domain administrator gives it:",
 			"PS> setspn -S HTTP/"+host+" 'DOMAIN\\FARMACCOUNT'")
+	}
+	if !plain.NTLM && len(plain.Offered) > 0 {
+		r.why = "It offers " + transport.CleanText(strings.Join(plain.Offered, ", "), 200) + ". Whoever is on the way could read the password. Over http c2conn uses Kerberos, or NTLM where you allow it."
 	}
 	if plain.Err != nil {
 		r.why += " Kerberos is not possible: " + sentence(plain.Err)
