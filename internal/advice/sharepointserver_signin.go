@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/c2conn/c2conn/internal/transport"
 	"github.com/c2conn/c2conn/internal/winauth"
 )
 
@@ -132,6 +133,9 @@ func (e *FarmError) plainRow(plain *winauth.PlainError, f Facts) row {
 			f.give("Then give its address", "central-admin-url", e.httpsURL())...),
 			"Or Kerberos, where no site that runs under another account has the same host name: the authentication provider Negotiate (Kerberos), and a service principal name for the farm's account, which a domain administrator gives it:",
 			"PS> setspn -S HTTP/"+host+" 'DOMAIN\\FARMACCOUNT'")
+	}
+	if !plain.NTLM && len(plain.Offered) > 0 {
+		r.why = "It offers " + transport.CleanText(strings.Join(plain.Offered, ", "), 200) + ". Whoever is on the way could read the password. Over http c2conn uses Kerberos, or NTLM where you allow it."
 	}
 	if plain.Err != nil {
 		r.why += " Kerberos is not possible: " + sentence(plain.Err)

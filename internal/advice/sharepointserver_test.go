@@ -75,6 +75,7 @@ func farmErrors() []known {
 		{name: "NTLM over http, not saved", err: atSite(ntlmOverHTTP(80)), class: ClassAuth, facts: unsaved},
 		{name: "NTLM over http, Central Administration", err: central(ntlmOverHTTP(34567)), class: ClassAuth},
 		{name: "Basic over http", err: atSite(&winauth.PlainError{Server: "sharepoint.corp.test:80", Offered: []string{"Basic"}}), class: ClassAuth},
+		{name: "Bearer over http", err: central(&winauth.NoMethodError{Account: account, Server: "sharepoint.corp.test:34567", Offered: []string{"Bearer"}}), class: ClassAuth},
 		{name: "NTLM over http, no service principal name", err: atSite(&winauth.PlainError{
 			Server: "sharepoint.corp.test:80", NTLM: true, Err: &winauth.UnknownSPNError{SPN: "HTTP/sharepoint.corp.test", Domain: "corp.test"},
 		}), class: ClassAuth},

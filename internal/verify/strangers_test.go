@@ -160,3 +160,25 @@ func TestFarmThatNeverEnds(t *testing.T) {
 		t.Errorf("after %s", took)
 	}
 }
+
+// What a server offers over http is told as what it is.
+func TestFarmOffersOverHTTP(t *testing.T) {
+	t.Parallel()
+	for offered, says := range map[string]string{"Bearer": "offers no way to sign in that can be used", "Basic": "wants a password without TLS"} {
+		t.Run(offered, func(t *testing.T) {
+			t.Parallel()
+			f := newFarm(t, onprem.Options{})
+			f.stranger(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Authorization") != "" {
+					t.Errorf("credentials of the kind %.9s", r.Header.Get("Authorization"))
+				}
+				w.Header().Set("WWW-Authenticate", offered+` realm="x"`)
+				w.WriteHeader(http.StatusUnauthorized)
+			}))
+			r := f.verify(t)
+			if status, text := said(t, r, "central-administration"); status != task.Fail || !strings.Contains(text, says) || !strings.Contains(text, "offers "+offered) {
+				t.Errorf("%s: %s", status, text)
+			}
+		})
+	}
+}

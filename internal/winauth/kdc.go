@@ -37,6 +37,7 @@ func (a *Account) kdcs(ctx context.Context, realm string) ([]string, error) {
 		return nil, err
 	}
 	domain := strings.ToLower(realm)
+	began := a.o.Clock.Now()
 	looking, cancel := context.WithTimeout(ctx, lookupLimit)
 	defer cancel()
 	records, err := transport.LookupSRV(looking, a.o.Resolver, "kerberos", "tcp", domain)
@@ -49,7 +50,7 @@ func (a *Account) kdcs(ctx context.Context, realm string) ([]string, error) {
 	if len(found) == 0 {
 		none := &NoKDCError{Domain: domain, Err: err}
 		if ctx.Err() != nil {
-			return nil, a.tooLate(ctx, realm, none)
+			return nil, a.tooLate(ctx, realm, began, none)
 		}
 		return nil, a.kerberos.fail(realm, none, a.o.Clock.Now())
 	}
@@ -65,6 +66,7 @@ func (a *Account) ask(ctx context.Context, realm string, request []byte) ([]byte
 		return nil, err
 	}
 	var failed []string
+	began := a.o.Clock.Now()
 	for _, kdc := range kdcs[:min(len(kdcs), kdcsTried)] {
 		var reply []byte
 		reply, err = a.askOne(ctx, kdc, request)
@@ -77,20 +79,21 @@ func (a *Account) ask(ctx context.Context, realm string, request []byte) ([]byte
 		}
 		failed = append(failed, kdc)
 		if ctx.Err() != nil {
-			return nil, a.tooLate(ctx, realm, &NoKDCError{Domain: strings.ToLower(realm), Tried: failed, Err: err})
+			return nil, a.tooLate(ctx, realm, began, &NoKDCError{Domain: strings.ToLower(realm), Tried: failed, Err: err})
 		}
 	}
 	delete(a.kerberos.kdcs, realm)
 	return nil, a.kerberos.fail(realm, &NoKDCError{Domain: strings.ToLower(realm), Tried: failed, Err: err}, a.o.Clock.Now())
 }
 
-// tooLate returns the end of ctx. Where Prove has waited as long as it does, that is kept
-// as the realm's failure: what signs in next need not wait for it, too.
-func (a *Account) tooLate(ctx context.Context, realm string, none *NoKDCError) error {
-	if errors.Is(context.Cause(ctx), errProveLimit) {
+// tooLate returns the end of ctx. Where a KDC had the time that it has to prove a password,
+// that is kept as the realm's failure: what signs in next need not wait for it, too.
+func (a *Account) tooLate(ctx context.Context, realm string, began time.Time, none *NoKDCError) error {
+	now := a.o.Clock.Now()
+	if errors.Is(context.Cause(ctx), errProveLimit) || now.Sub(began) >= proveLimit {
 		delete(a.kerberos.kdcs, realm)
 		none.Err = errProveLimit
-		_ = a.kerberos.fail(realm, none, a.o.Clock.Now())
+		_ = a.kerberos.fail(realm, none, now)
 	}
 	return ctx.Err()
 }

@@ -169,5 +169,16 @@ func TestProveLimit(t *testing.T) {
 		if err := a.Prove(t.Context()); err != nil || asked.Load() != 2 {
 			t.Errorf("%v, asked %d", err, asked.Load())
 		}
+		// Nor does it wait where somebody else did, as long or longer.
+		time.Sleep(2 * time.Minute)
+		short, cancel := context.WithTimeout(t.Context(), 7*time.Second)
+		defer cancel()
+		if _, err := a.Kerberos(short, webSPN, winauth.KerberosOptions{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		begin = time.Now()
+		if _, err := a.Kerberos(t.Context(), webSPN, winauth.KerberosOptions{}); !errors.As(err, &none) || time.Since(begin) != 0 {
+			t.Errorf("%v after %s", err, time.Since(begin))
+		}
 	})
 }

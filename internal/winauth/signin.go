@@ -28,6 +28,9 @@ func (l *lane) signIn(r *request, refused *http.Response) (*http.Response, error
 	_, negotiate := findOffer(offers, "Negotiate")
 	_, ntlm := findOffer(offers, "NTLM")
 	_, basic := findOffer(offers, "Basic")
+	if !negotiate && !ntlm && !basic { // no matter of http or https
+		return nil, &NoMethodError{Account: a.o.Name, Server: s.host, Offered: schemes(offers)}
+	}
 	ntlm = ntlm && a.HasPassword()
 	inNegotiate := negotiate && a.HasPassword() // IIS takes a bare NTLM message there
 	plain := PlainError{Server: s.host, Offered: schemes(offers), NTLM: (ntlm || inNegotiate) && s.wanted(NTLM) && !s.allowed(NTLM)}
