@@ -78,8 +78,8 @@ func TestListIsNotReadToItsEnd(t *testing.T) {
 		limit, whole  time.Duration
 		finding, says string
 	}{
-		"time up": {time.Minute, 4 * time.Second, "500 site collections listed when the time was up", "--timeout"},
-		"silent":  {2 * time.Second, time.Minute, "after 500 site collections: no answer in time", "firewall"},
+		"time up": {time.Minute, 10 * time.Second, "500 site collections listed when the time was up", "--timeout"},
+		"silent":  {5 * time.Second, time.Minute, "after 500 site collections: no answer in time", "firewall"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
