@@ -375,14 +375,13 @@ func noCollectionsRow(e *NoCollectionsError) row {
 func partialRow(e *PartialListError) row {
 	look := []string{"Look at the list, in the SharePoint Management Shell on the farm:",
 		"PS> Get-SPSite -WebApplication " + Literal(originOr(e.URL, "URL")) + " -Limit All | Format-Table Url"}
-	var answer *sharepointserver.Error
 	if _, full := errors.AsType[*sharepointserver.FullError](e.Err); full {
 		return row{
 			what: "The web application lists more site collections than c2conn keeps.", short: "the list is too long",
 			why: sentence(e.Err), next: look, class: ClassCheck,
 		}
 	}
-	if left, ok := errors.AsType[*sharepointserver.UnusableError](e.Err); ok && !errors.As(e.Err, &answer) {
+	if left, ok := errors.AsType[*sharepointserver.UnusableError](e.Err); ok {
 		return row{
 			what: fmt.Sprintf("Of the list %d could not be used: no addresses of web sites, or with characters that cannot be shown.", left.Count), short: "a part of the list cannot be used",
 			why:  "Something writes into the farm's list what SharePoint itself does not, or a site collection has invisible characters in its address. These are left out; nothing is sent to them.",

@@ -70,6 +70,9 @@ func (e *FarmError) wrongOrDeniedRow(wrong *winauth.WrongPasswordError, f Facts)
 		r.why += " So the sites were not asked any further."
 	}
 	r.next, r.link = append(r.next, refusing.rights()...), refusing.rightsLink()
+	if f.Connection == "" { // to check again in the same run would not notice the right
+		r.next[len(r.next)-1] = "Then start c2conn anew: the same password is not tried again before."
+	}
 	return r
 }
 

@@ -27,6 +27,8 @@ func atFarm(f *Facts) {
 
 func unsaved(f *Facts) { f.Connection = "" }
 
+func refusedBefore(f *Facts) { f.Refused = true }
+
 func atSite(err error) error    { return &FarmError{Part: FarmSite, URL: farmURL, Err: err} }
 func atList(err error) error    { return &FarmError{Part: FarmSites, URL: farmURL, Err: err} }
 func atCentral(err error) error { return &FarmError{Part: FarmCentral, URL: centralURL, Err: err} }
@@ -63,6 +65,8 @@ func farmErrors() []known {
 	list := []known{
 		{name: "the domain says that the password is wrong", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "Kerberos", Server: "CORP.TEST"}), class: ClassAuth},
 		{name: "401, and no domain controller", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: server}), class: ClassAuth},
+		{name: "401, and no domain controller, not saved", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: server}), class: ClassAuth, facts: unsaved},
+		{name: "401, and no domain controller, once more", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: server}), class: ClassAuth, facts: refusedBefore},
 		{name: "401 of Central Administration, and no domain controller", err: central(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: server}), class: ClassAuth},
 		{name: "401 of the port of Central Administration, and no domain controller", err: central(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: "sharepoint.corp.test:34567"}), class: ClassAuth},
 		{name: "the list after a 401 of Central Administration, and no domain controller", err: atList(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: "sharepoint.corp.test:34567"}), class: ClassAuth},
