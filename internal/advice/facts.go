@@ -335,7 +335,7 @@ func (f Facts) sums(host, sum string) string {
 	}
 	list := []string{sum}
 	for _, at := range slices.Sorted(maps.Keys(f.Pins)) {
-		if pin := f.Pins[at]; f.Connection != "" && at != host && !slices.Contains(list, pin) {
+		if pin := f.Pins[at]; (f.Connection != "" || f.Edited) && at != host && !slices.Contains(list, pin) {
 			list = append(list, pin)
 		}
 	}

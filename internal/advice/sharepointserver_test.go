@@ -230,3 +230,22 @@ func TestFarmAdviceAboutEncryption(t *testing.T) {
 		}
 	}
 }
+
+// What trusts a renewed certificate of one server keeps that of the other, whether the
+// connection is as it is saved or is being changed.
+func TestFarmKeepsTheOtherCertificate(t *testing.T) {
+	t.Parallel()
+	kept, renewed := strings.Repeat("B2", 32), strings.Repeat("C3", 32)
+	for _, edited := range []bool{false, true} {
+		f := contoso(t)
+		atFarm(&f)
+		f.Pins = map[string]string{"sharepoint.corp.test:443": strings.Repeat("A1", 32), "sharepoint.corp.test:34567": kept}
+		if edited {
+			f.Connection, f.Edited = "", true
+		}
+		a := For(atSite(&winauth.PinChangedError{Host: "sharepoint.corp.test:443", Want: strings.Repeat("A1", 32), Got: renewed}), f)
+		if text := nextText(a); !strings.Contains(text, "--set certificate-sha256="+renewed+","+kept) {
+			t.Errorf("edited %t: %s", edited, text)
+		}
+	}
+}
