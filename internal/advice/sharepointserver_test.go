@@ -21,7 +21,7 @@ const (
 
 // atFarm makes the facts those of a connection to SharePoint Server.
 func atFarm(f *Facts) {
-	f.Kind, f.OnPremises, f.Connection, f.Account, f.Site = connections.SharePoint, true, "farm", "spadmin@contoso.example", farmURL
+	f.Kind, f.OnPremises, f.Connection, f.Account, f.Site, f.Central = connections.SharePoint, true, "farm", "spadmin@contoso.example", farmURL, centralURL
 	f.CredentialType, f.ClientID, f.TenantID, f.TenantDomain, f.Thumbprint = connections.TypePassword, "", "", "", ""
 }
 
@@ -70,6 +70,7 @@ func farmErrors() []known {
 		{name: "401 of Central Administration, and no domain controller", err: central(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: server}), class: ClassAuth},
 		{name: "401 of the port of Central Administration, and no domain controller", err: central(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: "sharepoint.corp.test:34567"}), class: ClassAuth},
 		{name: "the list after a 401 of Central Administration, and no domain controller", err: atList(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: "sharepoint.corp.test:34567"}), class: ClassAuth},
+		{name: "a 401 of another connection's server, and no domain controller", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: "exch01.corp.test:443"}), class: ClassAuth, facts: refusedBefore},
 		{name: "401 with a proven password", err: atSite(refused(winauth.NTLM, true, nil)), class: ClassCheck},
 		{name: "401 of the list with a proven password", err: atList(refused(winauth.NTLM, true, nil)), class: ClassCheck},
 		{name: "401 of Central Administration with a proven password", err: central(refused(winauth.NTLM, true, nil)), class: ClassCheck},
