@@ -101,8 +101,8 @@ func TestScreenWrongPassword(t *testing.T) {
 				return s.Configure(ctx, listen)
 			}
 			d.run(d.m.goTo(ConfigurationStep))
-			d.keys("enter").sees("The password is wrong", "b change").keys("d").sees("tried it once").keys("esc")
-			d.keys("r", "r", "r").sees("The password is wrong").keys("d").sees("tried this password before", "Type another password").keys("esc")
+			d.keys("enter").sees("The sign-in was refused", "b change").keys("d").sees("tried it once").keys("esc")
+			d.keys("r", "r", "r").sees("The sign-in was refused").keys("d").sees("tried this password before", "Type another password").keys("esc")
 			if got := w.FailedSignIns(); got != 1 {
 				t.Fatalf("%d failed sign-ins", got)
 			}
@@ -111,7 +111,7 @@ func TestScreenWrongPassword(t *testing.T) {
 			}
 			d.typed("neither").next()
 			d.run(d.m.goTo(ConfigurationStep))
-			d.keys("enter").sees("The password is wrong").keys("r")
+			d.keys("enter").sees("The sign-in was refused").keys("r")
 			if got := w.FailedSignIns(); got != 2 {
 				t.Errorf("%d failed sign-ins, and another password was typed", got)
 			}

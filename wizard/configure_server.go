@@ -158,7 +158,7 @@ func unknownCertificate(r verify.Report) *winauth.UntrustedError {
 	return nil
 }
 
-// refused reports whether a check found that the password is wrong.
+// refused reports whether a check found that the password is wrong, or may be.
 func refused(r verify.Report) bool {
 	return slices.ContainsFunc(r.Results, func(result task.Result) bool { return errors.As(result.Err, new(*winauth.WrongPasswordError)) })
 }

@@ -231,7 +231,7 @@ func (r *run) worst() int {
 	return -1
 }
 
-// refused reports whether the run found that the password is wrong.
+// refused reports whether the run found that the password is wrong, or may be.
 func (r *run) refused() bool { return r.finished && r.outcome != nil && refused(r.outcome.Report) }
 
 // configurationKey handles a key on the Configuration step.

@@ -190,7 +190,7 @@ func (m *screen) configurationStatus() string {
 	case r.finished && r.outcome.Run != "":
 		return m.th.bad.Render("✗") + " Registered, not verified: " + r.tally() + ". d shows what to do."
 	case r.refused():
-		return m.th.bad.Render("✗") + " The password is wrong. b goes back to change it; d shows more."
+		return m.th.bad.Render("✗") + " The sign-in was refused. b goes back to the password; d shows more."
 	case r.finished:
 		return m.th.bad.Render("✗") + " Not verified: " + r.tally() + ". d shows what to do."
 	case m.s.Automatic():

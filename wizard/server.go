@@ -210,7 +210,7 @@ func asciiName(host string) error {
 	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
 		form = "if it is the right one: " + ascii
 	}
-	return fmt.Errorf("%q has letters that a server's name has in DNS in another form only; give that form (xn--), %s", host, form)
+	return fmt.Errorf("%q has letters that a server's name has in DNS in another form only; give that form, %s", host, form)
 }
 
 // checkSum takes the SHA-256 of a certificate, or of several.

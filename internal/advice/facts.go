@@ -21,7 +21,8 @@ type Facts struct {
 	TenantID       string // GUID, or what the user typed
 	TenantDomain   string
 	Account        string // dedicated account or mailbox
-	Site           string // base address of the tenant's SharePoint
+	Site           string // base address of the tenant's SharePoint, or of the farm's sites
+	Central        string // address of a farm's Central Administration
 	Cloud          cloud.Cloud
 	Connection     string // its name; empty while it is not saved and will not be saved by itself
 	Edited         bool   // what failed are changes of a saved connection, which are not saved themselves
@@ -335,7 +336,7 @@ func (f Facts) sums(host, sum string) string {
 	}
 	list := []string{sum}
 	for _, at := range slices.Sorted(maps.Keys(f.Pins)) {
-		if pin := f.Pins[at]; f.Connection != "" && at != host && !slices.Contains(list, pin) {
+		if pin := f.Pins[at]; (f.Connection != "" || f.Edited) && at != host && !slices.Contains(list, pin) {
 			list = append(list, pin)
 		}
 	}

@@ -49,11 +49,12 @@ func (e *FarmError) signInRow(f Facts) (row, bool) {
 }
 
 // wrongOrDeniedRow is for a 401 that nobody can tell the meaning of. It ends everything
-// that the account is asked for, so what has refused may be another part of the farm.
+// that the account is asked for, so what has refused may be another part of the farm, or a
+// server of another connection that signs in alike.
 func (e *FarmError) wrongOrDeniedRow(wrong *winauth.WrongPasswordError, f Facts) row {
 	r := row{
 		what: or(wrong.Server, "The server") + " refused {account}: its password is wrong, or it has no right there.", short: "refused: wrong password, or no right",
-		why: "SharePoint gives both the same answer (401), and no domain controller could be asked which it is. " + f.once(),
+		why: "Both have the same answer (401), and no domain controller could be asked which it is. " + f.once(),
 		next: append(f.anotherPassword(),
 			"Let c2conn ask a domain controller, which tells both apart: port 88 (TCP) open to it, its name in DNS (C2CONN_DNS=10.0.0.10), the domain named (--ad-domain corp.contoso.com).",
 			"If the password is right:"),
@@ -62,14 +63,21 @@ func (e *FarmError) wrongOrDeniedRow(wrong *winauth.WrongPasswordError, f Facts)
 	refusing := e
 	switch {
 	case wrong.Server == "" || strings.EqualFold(serverOf(e.URL), wrong.Server):
-	case e.Part == FarmCentral:
+	case strings.EqualFold(serverOf(f.Site), wrong.Server):
 		refusing = &FarmError{Part: FarmSites, URL: f.Site}
 		r.why += " So Central Administration was not asked."
-	case !strings.EqualFold(serverOf(f.Site), wrong.Server):
-		refusing = &FarmError{Part: FarmCentral} // whose address is not known here
+	case strings.EqualFold(serverOf(f.Central), wrong.Server):
+		refusing = &FarmError{Part: FarmCentral, URL: f.Central}
 		r.why += " So the sites were not asked any further."
+	default:
+		r.why += " That server is of another connection with this account, so this one was not asked."
+		r.next[len(r.next)-1] = "{again}"
+		return r
 	}
 	r.next, r.link = append(r.next, refusing.rights()...), refusing.rightsLink()
+	if f.Connection == "" { // to check again in the same run would not notice the right
+		r.next[len(r.next)-1] = "Then start c2conn anew: the same password is not tried again before."
+	}
 	return r
 }
 

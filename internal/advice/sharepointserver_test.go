@@ -21,11 +21,13 @@ const (
 
 // atFarm makes the facts those of a connection to SharePoint Server.
 func atFarm(f *Facts) {
-	f.Kind, f.OnPremises, f.Connection, f.Account, f.Site = connections.SharePoint, true, "farm", "spadmin@contoso.example", farmURL
+	f.Kind, f.OnPremises, f.Connection, f.Account, f.Site, f.Central = connections.SharePoint, true, "farm", "spadmin@contoso.example", farmURL, centralURL
 	f.CredentialType, f.ClientID, f.TenantID, f.TenantDomain, f.Thumbprint = connections.TypePassword, "", "", "", ""
 }
 
 func unsaved(f *Facts) { f.Connection = "" }
+
+func refusedBefore(f *Facts) { f.Refused = true }
 
 func atSite(err error) error    { return &FarmError{Part: FarmSite, URL: farmURL, Err: err} }
 func atList(err error) error    { return &FarmError{Part: FarmSites, URL: farmURL, Err: err} }
@@ -63,9 +65,12 @@ func farmErrors() []known {
 	list := []known{
 		{name: "the domain says that the password is wrong", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "Kerberos", Server: "CORP.TEST"}), class: ClassAuth},
 		{name: "401, and no domain controller", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: server}), class: ClassAuth},
+		{name: "401, and no domain controller, not saved", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: server}), class: ClassAuth, facts: unsaved},
+		{name: "401, and no domain controller, once more", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: server}), class: ClassAuth, facts: refusedBefore},
 		{name: "401 of Central Administration, and no domain controller", err: central(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: server}), class: ClassAuth},
 		{name: "401 of the port of Central Administration, and no domain controller", err: central(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: "sharepoint.corp.test:34567"}), class: ClassAuth},
 		{name: "the list after a 401 of Central Administration, and no domain controller", err: atList(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: "sharepoint.corp.test:34567"}), class: ClassAuth},
+		{name: "a 401 of another connection's server, and no domain controller", err: atSite(&winauth.WrongPasswordError{Account: account, Protocol: "NTLM", Server: "exch01.corp.test:443"}), class: ClassAuth, facts: refusedBefore},
 		{name: "401 with a proven password", err: atSite(refused(winauth.NTLM, true, nil)), class: ClassCheck},
 		{name: "401 of the list with a proven password", err: atList(refused(winauth.NTLM, true, nil)), class: ClassCheck},
 		{name: "401 of Central Administration with a proven password", err: central(refused(winauth.NTLM, true, nil)), class: ClassCheck},
@@ -223,6 +228,25 @@ func TestFarmAdviceAboutEncryption(t *testing.T) {
 		atFarm(&f)
 		if a := For(c.err, f); strings.Contains(a.Why, c.text) != c.says {
 			t.Errorf("%s: %s", c.name, a.Why)
+		}
+	}
+}
+
+// What trusts a renewed certificate of one server keeps that of the other, whether the
+// connection is as it is saved or is being changed.
+func TestFarmKeepsTheOtherCertificate(t *testing.T) {
+	t.Parallel()
+	kept, renewed := strings.Repeat("B2", 32), strings.Repeat("C3", 32)
+	for _, edited := range []bool{false, true} {
+		f := contoso(t)
+		atFarm(&f)
+		f.Pins = map[string]string{"sharepoint.corp.test:443": strings.Repeat("A1", 32), "sharepoint.corp.test:34567": kept}
+		if edited {
+			f.Connection, f.Edited = "", true
+		}
+		a := For(atSite(&winauth.PinChangedError{Host: "sharepoint.corp.test:443", Want: strings.Repeat("A1", 32), Got: renewed}), f)
+		if text := nextText(a); !strings.Contains(text, "--set certificate-sha256="+renewed+","+kept) {
+			t.Errorf("edited %t: %s", edited, text)
 		}
 	}
 }

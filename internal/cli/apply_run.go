@@ -18,7 +18,7 @@ func (o *applyOptions) carryOut(ctx context.Context, p *applyPlan) {
 	shared := newSharing(o.app, o.perTenant)
 	for _, i := range p.items {
 		if i.session != nil { // a wrong password is found out once, not once for each entry
-			i.session.Env.Accounts = &shared.servers
+			i.session.Env.Accounts = shared.servers
 		}
 	}
 	slots := make(chan struct{}, o.tenants)

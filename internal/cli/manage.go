@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,7 +83,7 @@ func (a *app) manage(ctx context.Context) error {
 	defer stage.Close()
 	ctx = progress.With(ctx, nil) // nothing is printed across a screen
 	o := wizard.ManageOptions{
-		Env: env, Stage: stage, Verify: a.verifyStaged(store, stage), Rotate: a.rotateManaged(env),
+		Env: env, Stage: stage, Verify: a.verifyStaged(store, stage, env.Accounts), Rotate: a.rotateManaged(env),
 		Explain: func(err error) string { return a.inShort(err) },
 		ScreenOptions: wizard.ScreenOptions{In: a.In, Out: a.Err, Getenv: a.Getenv, Copy: a.copier(), Now: a.Clock.Now,
 			Passphrase: a.setPassphraseOnScreen},
@@ -137,13 +138,26 @@ func unstageable(err error) error {
 
 // verifyStaged verifies as the dashboard wants it: what is found about a saved
 // connection is saved at once, about a changed one it is staged with the change.
-func (a *app) verifyStaged(store *connections.Store, stage *connections.Stage) func(context.Context, connections.Connection, func(task.Event)) (wizard.Verified, error) {
-	tenants := newSharing(a, managePerTenant)
+func (a *app) verifyStaged(store *connections.Store, stage *connections.Stage, accounts *verify.Accounts) func(context.Context, connections.Connection, func(task.Event)) (wizard.Verified, error) {
+	shared := newSharing(a, managePerTenant)
+	shared.servers, shared.edited = accounts, true
+	var (
+		mu      sync.Mutex
+		running int
+	)
+	enter := func(n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if running += n; n > 0 && running == 1 { // those side by side share what they find out
+			accounts.Forget()
+		}
+	}
 	return func(ctx context.Context, c connections.Connection, listen func(task.Event)) (wizard.Verified, error) {
-		// Credentials are read each time: what is edited here must not be checked with the old one.
+		enter(1)
+		defer enter(-1)
 		ctx, cancel := context.WithTimeout(ctx, manageTimeout)
 		defer cancel()
-		v, note := a.examine(tenants.slots(c).For(ctx), c, verify.Options{Saved: stage.List}, nil, listen)
+		v, note := a.examine(shared.slots(c).For(ctx), c, verify.Options{Saved: stage.List}, shared, listen)
 		if note != nil {
 			profiles, name := wizard.Profiles(store), c.Name
 			for _, change := range stage.Pending() {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/c2conn/c2conn/internal/sim"
+	"github.com/c2conn/c2conn/internal/sim/onprem"
 )
 
 func (x *tenant) names() string {
@@ -218,5 +219,26 @@ func TestManageRotates(t *testing.T) {
 	}
 	if code, _, stderr := x.run(t.Context(), "verify", "it"); code != 0 {
 		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// However often the dashboard verifies connections of one account, on the premises a wrong
+// password is tried once.
+func TestManageTriesAPasswordOnce(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, onprem.Options{Lockout: 3})
+	n.withFarms("not "+onprem.FarmAdminPassword, centralHTTP, plainNTLM, "one", "two", "three")
+	s := n.screen("manage", "--accessible")
+	s.wait("Number of a connection")
+	s.typing("v\n")
+	s.wait("three: failed")
+	s.typing("v\n")
+	s.wait("three: failed")
+	s.typing("c\n")
+	if code := s.exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if got := n.world.FailedSignIns(); got != 1 {
+		t.Errorf("%d failed sign-ins", got)
 	}
 }

@@ -153,7 +153,7 @@ func (a *app) checkFor(ctx context.Context, c connections.Connection, options ve
 func (a *app) examine(ctx context.Context, c connections.Connection, options verify.Options, shared *sharing, listen func(task.Event)) (v verified, note func(*connections.Connection) error) {
 	v = verified{conn: c, facts: verify.FactsOf(c, cloud.Cloud{}, a.Clock.Now())}
 	load := a.credential
-	if shared != nil {
+	if shared != nil && !shared.edited {
 		load = shared.credential(load)
 	}
 	target, err := a.targetWith(ctx, c, load)
@@ -177,7 +177,7 @@ func (a *app) examine(ctx context.Context, c connections.Connection, options ver
 	if options.Saved == nil {
 		options.Saved = store.List
 	}
-	if shared != nil && target.Server == nil {
+	if shared != nil && !shared.edited && target.Server == nil {
 		// An application that cannot be made is told of by the checks.
 		target.App, _ = shared.app(target, a.Clock.Now)
 	}

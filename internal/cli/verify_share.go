@@ -19,16 +19,17 @@ type sharing struct {
 	from      *app
 	perTenant int
 	tenants   entra.Tenants
+	servers   *verify.Accounts
+	edited    bool // meanwhile: each connection's credential is read anew
 
-	mu      sync.Mutex
-	servers verify.Accounts
-	apps    map[string]*entra.App
-	creds   map[string]func() (entra.Credential, error)
-	queues  map[string]*transport.Slots
+	mu     sync.Mutex
+	apps   map[string]*entra.App
+	creds  map[string]func() (entra.Credential, error)
+	queues map[string]*transport.Slots
 }
 
 func newSharing(a *app, perTenant int) *sharing {
-	return &sharing{from: a, perTenant: perTenant, apps: map[string]*entra.App{}, creds: map[string]func() (entra.Credential, error){}, queues: map[string]*transport.Slots{}}
+	return &sharing{from: a, perTenant: perTenant, servers: &verify.Accounts{}, apps: map[string]*entra.App{}, creds: map[string]func() (entra.Credential, error){}, queues: map[string]*transport.Slots{}}
 }
 
 // tenantKey tells tenants apart.

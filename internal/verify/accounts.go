@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// Accounts are those of connections to servers. Those that sign in alike share what is known of their password: a wrong password is
-// found out once, not once for each of them. It may be used by several goroutines.
+// Accounts are those of connections to servers. Those that sign in alike share what is
+// known of their password: a wrong password is found out once, not once for each of them.
+// It may be used by several goroutines.
 type Accounts struct {
 	mu   sync.Mutex
 	list []*Server // one for each account

@@ -75,7 +75,7 @@ type ServerOptions struct {
 	Trusted  []string // SHA-256 of certificates that somebody has said to trust, of whatever host
 	FirstUse bool     // trust what a server shows whose certificate nobody knows yet
 
-	Answer time.Duration // how long one answer of a SharePoint farm may take; 0 means a minute
+	Answer time.Duration // how long one answer may take, of a SharePoint farm or of EWS; 0 means a minute
 }
 
 // answerLimit is for a list of all site collections of a content database, which comes in

@@ -188,6 +188,9 @@ func FactsOf(c connections.Connection, in cloud.Cloud, now time.Time) advice.Fac
 		CredentialType: c.Credential.Type, Thumbprint: c.Credential.Thumbprint, Now: now,
 		OnPremises: c.Location == connections.OnPremises, Pins: c.Pins,
 	}
+	if isFarm(c) {
+		f.Central = c.Endpoints.Admin
+	}
 	auto := c.Registration.Mode == connections.ModeAutomatic
 	if c.ID != "" || auto { // only what is saved can be verified by its name; what c2conn registered will be
 		f.Connection = c.Name
