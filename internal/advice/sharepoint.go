@@ -53,6 +53,9 @@ type CutShortError struct{ Listed string } // by then, e.g. "5,000 site collecti
 // Unwrap makes it one of time.
 func (*CutShortError) Unwrap() error { return context.DeadlineExceeded }
 
+// TimeUp tells task.Run that this is what the end of the time means.
+func (*CutShortError) TimeUp() {}
+
 func (e *CutShortError) Error() string { return e.Listed + " listed when the time was up" }
 
 func cutShortRow(e *CutShortError) row {

@@ -261,7 +261,7 @@ func settle(outer, own context.Context, limit time.Duration, result Result) Resu
 	switch {
 	case outer.Err() != nil && !errors.Is(outer.Err(), context.DeadlineExceeded):
 		return Result{Status: Skip, Finding: "cancelled", Err: context.Cause(outer)}
-	case result.Status == Skip:
+	case result.Status == Skip, tellsTime(result.Err):
 		return result
 	case outer.Err() != nil:
 		result.Finding = "no answer before the time was up"
@@ -278,6 +278,13 @@ func settle(outer, own context.Context, limit time.Duration, result Result) Resu
 		result.Advice = nil // it was made for another cause
 	}
 	return result
+}
+
+// tellsTime reports whether a task has said itself what the end of its time means: its
+// error has a method TimeUp.
+func tellsTime(err error) bool {
+	var told interface{ TimeUp() }
+	return errors.As(err, &told)
 }
 
 // seconds writes a limit as people say it: "30 s", "1.5 s", "2 min".

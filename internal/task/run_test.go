@@ -294,6 +294,30 @@ func TestOverallDeadline(t *testing.T) {
 	})
 }
 
+type timeUp struct{}
+
+func (timeUp) Error() string { return "half of it" }
+func (timeUp) TimeUp()       {}
+
+// A task may say itself what the end of its time means, however late it does.
+func TestTaskTellsWhatTheEndOfTimeMeans(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tell := task.Task{ID: "a", Run: func(ctx context.Context) task.Result {
+			<-ctx.Done()
+			return task.Result{Status: task.Fail, Finding: "half when the time was up", Err: fmt.Errorf("list: %w", timeUp{})}
+		}}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		want(t, summary(task.Run(ctx, time.Now, []task.Task{tell}, nil)), []string{"a fail: half when the time was up"})
+		stopped, stop := context.WithCancel(t.Context())
+		stop()
+		tell.Limit = time.Second
+		want(t, summary(task.Run(t.Context(), time.Now, []task.Task{tell}, nil)), []string{"a fail: half when the time was up"})
+		want(t, summary(task.Run(stopped, time.Now, []task.Task{tell}, nil)), []string{"a skip: cancelled"})
+	})
+}
+
 func TestPanicFailsThatTaskAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
