@@ -72,13 +72,17 @@ func (a *Account) ask(ctx context.Context, realm string, request []byte) ([]byte
 		reply, err = a.askOne(ctx, kdc, request)
 		if err == nil {
 			if e := errorOf(reply); e == nil || e.ErrorCode != errorcode.KDC_ERR_SVC_UNAVAILABLE {
-				a.kerberos.kdcs[realm] = append(slices.DeleteFunc(slices.Clone(kdcs), func(k string) bool { return slices.Contains(failed, k) }), failed...)
+				a.kerberos.kdcs[realm] = append(without(kdcs, failed), failed...)
 				return reply, nil
 			}
 			err = errors.New("its Kerberos service is not available")
 		}
 		failed = append(failed, kdc)
 		if ctx.Err() != nil {
+			if rest := without(kdcs, failed); len(rest) > 0 && a.hadItsTime(ctx, began) {
+				a.kerberos.kdcs[realm] = rest // who asks next, asks another one
+				return nil, ctx.Err()
+			}
 			return nil, a.tooLate(ctx, realm, began, &NoKDCError{Domain: strings.ToLower(realm), Tried: failed, Err: err})
 		}
 	}
@@ -86,16 +90,26 @@ func (a *Account) ask(ctx context.Context, realm string, request []byte) ([]byte
 	return nil, a.kerberos.fail(realm, &NoKDCError{Domain: strings.ToLower(realm), Tried: failed, Err: err}, a.o.Clock.Now())
 }
 
+func without(list, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(one string) bool { return slices.Contains(some, one) })
+}
+
 // tooLate returns the end of ctx. Where a KDC had the time that it has to prove a password,
-// that is kept as the realm's failure: what signs in next need not wait for it, too.
+// and no other is left, that is kept as the realm's failure: what signs in next need not
+// wait for it, too.
 func (a *Account) tooLate(ctx context.Context, realm string, began time.Time, none *NoKDCError) error {
-	now := a.o.Clock.Now()
-	if errors.Is(context.Cause(ctx), errProveLimit) || now.Sub(began) >= proveLimit {
+	if a.hadItsTime(ctx, began) {
 		delete(a.kerberos.kdcs, realm)
 		none.Err = errProveLimit
-		_ = a.kerberos.fail(realm, none, now)
+		_ = a.kerberos.fail(realm, none, a.o.Clock.Now())
 	}
 	return ctx.Err()
+}
+
+// hadItsTime reports whether what began then had the time that a KDC has to prove a
+// password.
+func (a *Account) hadItsTime(ctx context.Context, began time.Time) bool {
+	return errors.Is(context.Cause(ctx), errProveLimit) || a.o.Clock.Now().Sub(began) >= proveLimit
 }
 
 // askOne exchanges one message over TCP (RFC 4120, section 7.2.2).

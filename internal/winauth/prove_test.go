@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -123,27 +124,7 @@ func TestProveObeysContext(t *testing.T) {
 // A domain controller that does not answer is not waited for longer than five seconds.
 func TestProveLimit(t *testing.T) {
 	t.Parallel()
-	records := func(context.Context, string, string) (net.Conn, error) {
-		here, there := net.Pipe()
-		go func() {
-			defer there.Close()
-			c := &dns.Conn{Conn: there}
-			if q, err := c.ReadMsg(); err == nil {
-				m := new(dns.Msg).SetReply(q)
-				m.Answer = []dns.RR{&dns.SRV{
-					Hdr:    dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeSRV, Class: dns.ClassINET, Ttl: 60},
-					Target: "dc1.corp.test.", Port: 88,
-				}}
-				_ = c.WriteMsg(m)
-			}
-		}()
-		return here, nil
-	}
-	resolver := &net.Resolver{PreferGo: true, Dial: records}
-	// The first look-up of a process reads the system's settings, which belong to no bubble.
-	if _, _, err := resolver.LookupSRV(t.Context(), "kerberos", "tcp", "corp.test"); err != nil {
-		t.Fatal(err)
-	}
+	resolver := controllers(t, "dc1.corp.test.")
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
 		silent := func(context.Context, string, string) (net.Conn, error) {
@@ -181,4 +162,57 @@ func TestProveLimit(t *testing.T) {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
 	})
+}
+
+// One that does not answer does not stand for the others: each is waited for once.
+func TestProveAsksAnotherController(t *testing.T) {
+	t.Parallel()
+	resolver := controllers(t, "dc1.corp.test.", "dc2.corp.test.")
+	synctest.Test(t, func(t *testing.T) {
+		var asked []string
+		silent := func(_ context.Context, _, address string) (net.Conn, error) {
+			asked = append(asked, address)
+			here, there := net.Pipe()
+			go func() { _, _ = io.Copy(io.Discard, there) }()
+			return here, nil
+		}
+		a := winauth.NewAccount(winauth.AccountOptions{Name: exadmin, Password: connections.NewSecret(password), Dial: silent, Resolver: resolver})
+		for range 4 {
+			if err := a.Prove(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := []string{"dc1.corp.test:88", "dc2.corp.test:88"}; !slices.Equal(asked, want) {
+			t.Errorf("asked %v, want %v", asked, want)
+		}
+	})
+}
+
+// controllers is a resolver that knows these domain controllers, the preferred one first.
+func controllers(t *testing.T, hosts ...string) *net.Resolver {
+	t.Helper()
+	records := func(context.Context, string, string) (net.Conn, error) {
+		here, there := net.Pipe()
+		go func() {
+			defer there.Close()
+			c := &dns.Conn{Conn: there}
+			if q, err := c.ReadMsg(); err == nil {
+				m := new(dns.Msg).SetReply(q)
+				for i, host := range hosts {
+					m.Answer = append(m.Answer, &dns.SRV{
+						Hdr:    dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeSRV, Class: dns.ClassINET, Ttl: 60},
+						Target: host, Port: 88, Priority: uint16(i), //nolint:gosec // a few
+					})
+				}
+				_ = c.WriteMsg(m)
+			}
+		}()
+		return here, nil
+	}
+	resolver := &net.Resolver{PreferGo: true, Dial: records}
+	// The first look-up of a process reads the system's settings, which belong to no bubble.
+	if _, _, err := resolver.LookupSRV(t.Context(), "kerberos", "tcp", "corp.test"); err != nil {
+		t.Fatal(err)
+	}
+	return resolver
 }
