@@ -29,7 +29,7 @@ func (e *FarmError) signInRow(f Facts) (row, bool) {
 		return row{}, false
 	case errors.As(e.Err, &plain):
 		return e.plainRow(plain, f), true
-	case errors.As(e.Err, &refused) && refused.Method == winauth.Kerberos:
+	case errors.As(e.Err, &refused) && refused.Method == winauth.Kerberos && !refused.Taken:
 		return e.ticketRow(refused), true
 	case errors.As(e.Err, &refused) && refused.Proven:
 		r := e.deniedRow()

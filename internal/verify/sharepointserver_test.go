@@ -178,6 +178,7 @@ func farmCases() []farmCase {
 			sites: listed, site: opened, central: bad("no right to open Central Administration", "-Web 'http://sharepoint.corp.test:34567'"), class: advice.ClassCheck},
 		{name: "no right to Central Administration, 403, its port alone given", options: faults("ca-denied"), change: portAlone,
 			sites: listed, site: opened, central: bad("no right to open Central Administration", "-Web 'http://sharepoint.corp.test:34567'"), class: advice.ClassCheck},
+		{name: "no right to Central Administration, 401, Kerberos", options: faults("ca-401", "ca-kerberos"), sites: listed, site: opened, central: bad("no right to open Central Administration", "The password is right"), class: advice.ClassCheck},
 		{name: "no right, 403", options: faults("sp-403"), sites: denied, site: bad("no right to open the site", "GetSpecialRole('FullRead')", "-SiteCollectionAdmin"), central: central, class: advice.ClassCheck},
 		{name: "no right, 401", options: faults("sp-401"), sites: denied, site: bad("no right to open the site", "The password is right"), central: central, class: advice.ClassCheck},
 		{name: "SiteData refuses", options: faults("sp-sitedata-denied"), sites: want{task.Warn, []string{"12 by search, no right to list all", "Not by SiteData: no right to list"}}, site: opened, central: central},

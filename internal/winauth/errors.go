@@ -214,6 +214,7 @@ type RefusedError struct {
 	Server  string
 	Method  Method // the last one tried
 	Proven  bool   // the password is known to be right
+	Taken   bool   // the server took the Kerberos ticket, and proved who it is: it refuses what was asked for
 	Status  int    // of the HTTP answer
 	Err     error  // why Kerberos was not taken or refused; may be nil
 }

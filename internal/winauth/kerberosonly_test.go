@@ -59,3 +59,22 @@ func TestServerThatTakesKerberosOnly(t *testing.T) {
 		}
 	}
 }
+
+// A server that takes the ticket, and proves it, refuses what was asked for, not the
+// ticket.
+func TestTicketTakenAndRequestRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	site := w.web(false, httpauth.Options{Methods: []httpauth.Method{httpauth.NegotiateKerberos}})
+	w.at(exchange+":443", site.Listener.Addr().String())
+	client := w.client(w.account(exadmin, password))
+	_, _, err := post(t, client, "https://"+exchange+"/denied", "x")
+	var refused *winauth.RefusedError
+	var ticket *winauth.TicketRefusedError
+	if !errors.As(err, &refused) || !refused.Taken || !refused.Proven || errors.As(err, &ticket) || !strings.Contains(err.Error(), "took the Kerberos ticket") {
+		t.Errorf("%v", err)
+	}
+	if w.directory.FailedSignIns() != 0 {
+		t.Errorf("%d failed sign-ins", w.directory.FailedSignIns())
+	}
+}

@@ -17,6 +17,7 @@ type attempt struct {
 	status int
 
 	kerberosOnly bool // Negotiate takes no NTLM
+	taken        bool // the ticket was, and the request refused all the same
 }
 
 // signIn answers a 401: with the best method that the server offers.
@@ -69,7 +70,7 @@ func (l *lane) signIn(r *request, refused *http.Response) (*http.Response, error
 	}
 	why := errors.Join(t.why...)
 	if t.last != "" {
-		return nil, &RefusedError{Account: a.o.Name, Server: s.host, Method: t.last, Proven: a.Proven(), Status: t.status, Err: why}
+		return nil, &RefusedError{Account: a.o.Name, Server: s.host, Method: t.last, Proven: a.Proven(), Taken: t.taken, Status: t.status, Err: why}
 	}
 	if s.scheme != "https" && plain.NTLM {
 		plain.Err = why
@@ -114,6 +115,8 @@ func (l *lane) kerberos(r *request, t *attempt) (*http.Response, error) {
 		if reply.token != nil {
 			if err := k.Accept(reply.token); err != nil {
 				why = err // the server says more
+			} else {
+				t.taken, why = true, errNotGranted
 			}
 		}
 		if bound != l.conn {
@@ -192,6 +195,7 @@ func told(res *http.Response) error {
 
 var (
 	errRefused     = errors.New("the server refused the sign-in although the password is right")
+	errNotGranted  = errors.New("the server took the Kerberos ticket, and refused what was asked for")
 	errNoChallenge = errors.New("the server offers NTLM but does not begin it")
 )
 

@@ -217,6 +217,10 @@ func (w *world) web(plain bool, o httpauth.Options) *web {
 	site := httpauth.Authenticate(o)(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		id, _ := httpauth.From(r.Context())
 		b, _ := io.ReadAll(r.Body)
+		if r.URL.Path == "/denied" { // as applications do that have no other answer
+			rw.WriteHeader(http.StatusUnauthorized)
+			return
+		}
 		_, _ = io.WriteString(rw, id.User.SAM+" "+string(id.Mechanism)+" "+string(b))
 	}))
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
