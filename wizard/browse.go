@@ -79,9 +79,8 @@ func unreadable(err error) []Option {
 	return []Option{{Title: "Active Directory cannot be searched: " + err.Error(), Unavailable: err.Error()}}
 }
 
-// suggestDomains offers the domains whose accounts can sign in: the Locations of the
-// seeds' Browse button.
-func suggestDomains(ctx context.Context, env *Env, a Answers) []Option {
+// suggested is what offer makes of the directory, within the time for that.
+func suggested(ctx context.Context, env *Env, a Answers, offer func(context.Context, *directory.Client) ([]Option, error)) []Option {
 	ctx, cancel := context.WithTimeout(ctx, browseLimit)
 	defer cancel()
 	d, err := env.browse(ctx, a)
@@ -89,11 +88,21 @@ func suggestDomains(ctx context.Context, env *Env, a Answers) []Option {
 		return unreadable(err)
 	}
 	defer d.Close()
-	domains, err := d.Domains(ctx)
+	list, err := offer(ctx, d)
 	if err != nil {
 		return unreadable(err)
 	}
-	var list []Option
+	return list
+}
+
+// suggestDomains offers the domains whose accounts can sign in: the Locations of the
+// seeds' Browse button.
+func suggestDomains(ctx context.Context, env *Env, a Answers) []Option {
+	return suggested(ctx, env, a, domainsOf)
+}
+
+func domainsOf(ctx context.Context, d *directory.Client) (list []Option, err error) {
+	domains, err := d.Domains(ctx)
 	for _, domain := range domains {
 		if !domain.TheirAccounts() {
 			continue
@@ -106,7 +115,7 @@ func suggestDomains(ctx context.Context, env *Env, a Answers) []Option {
 		}
 		list = append(list, Option{Value: strings.ToLower(domain.Name), Title: title})
 	}
-	return list
+	return list, err
 }
 
 // mailRemark is what matters of an account that needs a mailbox, and a right of Exchange.
@@ -123,40 +132,36 @@ func mailRemark(p directory.Person) string {
 // noRemark is for accounts of which the directory tells nothing that matters.
 func noRemark(directory.Person) string { return "" }
 
-// suggestAdministrators is the seeds' Browse button: it offers administrators, each with what remark says.
+// suggestAdministrators is the seeds' Browse button: it offers administrators, each with
+// what remark says.
 func suggestAdministrators(remark func(directory.Person) string) func(context.Context, *Env, Answers) []Option {
 	return func(ctx context.Context, env *Env, a Answers) []Option {
-		ctx, cancel := context.WithTimeout(ctx, browseLimit)
-		defer cancel()
-		d, err := env.browse(ctx, a)
-		if d == nil {
-			return unreadable(err)
-		}
-		defer d.Close()
-		people, err := d.Administrators(ctx, directory.Query{})
-		if err != nil {
-			return unreadable(err)
-		}
-		var list []Option
-		for _, p := range people.List {
-			if p.Disabled {
-				continue
-			}
-			title, more := p.UPN, remark(p)
-			if p.DisplayName != "" && !strings.EqualFold(p.DisplayName, p.UPN) {
-				title += "  " + p.DisplayName
-			}
-			if p.NoUPN {
-				more = "no UPN"
-			}
-			if more != "" {
-				title += " (" + more + ")"
-			}
-			list = append(list, Option{Value: p.UPN, Title: title})
-		}
-		if people.More {
-			list = append(list, Option{Title: fmt.Sprintf("more than %d; type the name", len(list)), Unavailable: "type the name"})
-		}
-		return list
+		return suggested(ctx, env, a, func(ctx context.Context, d *directory.Client) ([]Option, error) {
+			people, err := d.Administrators(ctx, directory.Query{})
+			return administratorsOf(people, remark), err
+		})
 	}
+}
+
+func administratorsOf(people directory.People, remark func(directory.Person) string) (list []Option) {
+	for _, p := range people.List {
+		if p.Disabled {
+			continue
+		}
+		title, more := p.UPN, remark(p)
+		if p.DisplayName != "" && !strings.EqualFold(p.DisplayName, p.UPN) {
+			title += "  " + p.DisplayName
+		}
+		if p.NoUPN {
+			more = "no UPN"
+		}
+		if more != "" {
+			title += " (" + more + ")"
+		}
+		list = append(list, Option{Value: p.UPN, Title: title})
+	}
+	if people.More {
+		list = append(list, Option{Title: fmt.Sprintf("more than %d; type the name", len(list)), Unavailable: "type the name"})
+	}
+	return list
 }

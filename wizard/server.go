@@ -1,7 +1,6 @@
 package wizard
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/transport"
 )
 
 // The keys of the fields that on-premises connections have.
@@ -163,7 +163,7 @@ func serverHosts(c connections.Connection) (hosts []string) {
 		if err != nil || u.Scheme != "https" || u.Hostname() == "" {
 			continue
 		}
-		if host := strings.ToLower(net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))); !slices.Contains(hosts, host) {
+		if host := transport.HostPort(u); !slices.Contains(hosts, host) {
 			hosts = append(hosts, host)
 		}
 	}

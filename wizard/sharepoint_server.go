@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/c2conn/c2conn/connections"
+	"github.com/c2conn/c2conn/internal/transport"
 )
 
 // The keys of the fields that only connections to a SharePoint Server have.
@@ -160,14 +161,6 @@ func (s *Session) plainCentral(a Answers) bool {
 	return s.edit == nil && (v.Origin == FromDefault || accepted)
 }
 
-// usualPort is the port of a scheme's addresses that name none.
-func usualPort(scheme string) string {
-	if scheme == "http" {
-		return "80"
-	}
-	return "443"
-}
-
 // portOf is the port that an address stands for; "" where it is none.
 func portOf(address string) string {
 	u, err := url.Parse(address)
@@ -177,7 +170,7 @@ func portOf(address string) string {
 	case u.Port() != "":
 		return u.Port()
 	}
-	return usualPort(u.Scheme)
+	return transport.UsualPort(u.Scheme)
 }
 
 // plainURL writes an address in one way: lower case, without the usual port and without
@@ -187,7 +180,7 @@ func plainURL(u *url.URL) string {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	if port != "" && port != usualPort(u.Scheme) {
+	if port != "" && port != transport.UsualPort(u.Scheme) {
 		host += ":" + port
 	}
 	return strings.TrimRight(u.Scheme+"://"+host+u.EscapedPath(), "/")

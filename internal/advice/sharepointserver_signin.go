@@ -1,9 +1,7 @@
 package advice
 
 import (
-	"cmp"
 	"errors"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -191,7 +189,7 @@ func serverOf(address string) string {
 	if err != nil || u.Host == "" {
 		return ""
 	}
-	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), map[string]string{"http": "80"}[u.Scheme], "443"))
+	return transport.HostPort(u)
 }
 
 func portOf(address string) string {

@@ -81,11 +81,11 @@ func (c *Client) Web(ctx context.Context, siteURL string) (Web, error) {
 	if err != nil {
 		return Web{}, err
 	}
-	var j struct{ Title, URL text }
+	var j struct{ Title, URL Text }
 	if json.Unmarshal(a.body, &j) != nil || j.URL == "" {
 		return Web{}, a.unreadable()
 	}
-	return Web{Title: j.Title.clean(255), URL: j.URL.clean(2000)}, nil
+	return Web{Title: j.Title.Clean(255), URL: j.URL.Clean(2000)}, nil
 }
 
 // answer is a good one: its status is 200.

@@ -51,9 +51,9 @@ func (c *Client) Tenant(ctx context.Context) (TenantInfo, error) {
 	case !ok:
 		return TenantInfo{}, a.unreadable()
 	case refusal != nil:
-		a.err.Code, a.err.Message = refusal.code(), refusal.Message.clean(1000)
+		a.err.Code, a.err.Message = refusal.code(), refusal.Message.Clean(1000)
 		if a.err.RequestID == "" {
-			a.err.RequestID = refusal.Trace.clean(64)
+			a.err.RequestID = refusal.Trace.Clean(64)
 		}
 		return TenantInfo{}, &a.err
 	}
@@ -70,7 +70,7 @@ func (c *Client) digest(ctx context.Context) (string, error) {
 		return "", err
 	}
 	var j struct {
-		Digest text `json:"FormDigestValue"`
+		Digest Text `json:"FormDigestValue"`
 	}
 	d := ""
 	if json.Unmarshal(a.body, &j) == nil {
@@ -84,10 +84,10 @@ func (c *Client) digest(ctx context.Context) (string, error) {
 
 // errorInfo is how CSOM refuses, with status 200.
 type errorInfo struct {
-	Message  text            `json:"ErrorMessage"`
-	Trace    text            `json:"TraceCorrelationId"`
+	Message  Text            `json:"ErrorMessage"`
+	Trace    Text            `json:"TraceCorrelationId"`
 	Number   json.RawMessage `json:"ErrorCode"`
-	TypeName text            `json:"ErrorTypeName"`
+	TypeName Text            `json:"ErrorTypeName"`
 }
 
 // code writes the error as REST does: "-2147024891, System.UnauthorizedAccessException".
@@ -107,7 +107,7 @@ func readQuery(body []byte) (info TenantInfo, refusal *errorInfo, ok bool) {
 		return info, nil, false
 	}
 	var head struct {
-		Library text       `json:"LibraryVersion"`
+		Library Text       `json:"LibraryVersion"`
 		Error   *errorInfo `json:"ErrorInfo"`
 	}
 	if json.Unmarshal(list[0], &head) != nil || head.Error == nil && head.Library == "" {

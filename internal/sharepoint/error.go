@@ -151,7 +151,7 @@ func (e *Error) read(body []byte, contentType string) bool {
 		var j struct {
 			Error       json.RawMessage `json:"error"`
 			OData       json.RawMessage `json:"odata.error"`
-			Description text            `json:"error_description"`
+			Description Text            `json:"error_description"`
 		}
 		if json.Unmarshal(body, &j) != nil {
 			return false
@@ -160,14 +160,14 @@ func (e *Error) read(body []byte, contentType string) bool {
 		if raw == nil {
 			raw = j.OData
 		}
-		var r struct{ Code, Message text }
+		var r struct{ Code, Message Text }
 		if raw != nil && json.Unmarshal(raw, &r) != nil {
 			_ = json.Unmarshal(raw, &r.Code) // OAuth's form: the code alone
 		}
 		if r.Message == "" {
 			r.Message = j.Description
 		}
-		e.Code, e.Message = r.Code.clean(200), r.Message.clean(1000)
+		e.Code, e.Message = r.Code.Clean(200), r.Message.Clean(1000)
 	case body[0] == '<' && strings.Contains(contentType, "xml"):
 		var x struct {
 			Code    string `xml:"code"`
@@ -185,21 +185,21 @@ func (e *Error) read(body []byte, contentType string) bool {
 	return true
 }
 
-// text is a JSON text, alone or as the "value" of an object; anything else
-// counts as missing.
-type text string
+// Text is a JSON text, alone or as the "value" of an object, as the forms of OData have it;
+// anything else counts as missing.
+type Text string
 
-// clean is t as it may be shown, cut off at limit bytes.
-func (t text) clean(limit int) string { return transport.CleanText(string(t), limit) }
+// Clean is t as it may be shown, cut off at limit bytes.
+func (t Text) Clean(limit int) string { return transport.CleanText(string(t), limit) }
 
 // UnmarshalJSON never fails.
-func (t *text) UnmarshalJSON(b []byte) error {
+func (t *Text) UnmarshalJSON(b []byte) error {
 	var s string
 	var o struct{ Value string }
 	if json.Unmarshal(b, &s) == nil {
-		*t = text(s)
+		*t = Text(s)
 	} else if json.Unmarshal(b, &o) == nil {
-		*t = text(o.Value)
+		*t = Text(o.Value)
 	}
 	return nil
 }

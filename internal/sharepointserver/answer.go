@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/c2conn/c2conn/internal/sharepoint"
 	"github.com/c2conn/c2conn/internal/transport"
 )
 
@@ -154,7 +155,7 @@ func said(body []byte) (code, words string) {
 		}
 		if json.Unmarshal(body, &j) == nil {
 			r := cmp.Or(j.Error, j.OData)
-			code, words = r.Code.clean(200), r.Message.clean(1000)
+			code, words = r.Code.Clean(200), r.Message.Clean(1000)
 		}
 	case body[0] == '<':
 		_, found, _ := texts(body) // what came before an error counts
@@ -186,21 +187,5 @@ func decode(body []byte, into any) error {
 
 var errJSON = errors.New("the answer is no JSON of SharePoint")
 
-// text is a JSON text, alone or as the "value" of an object; anything else counts as
-// missing.
-type text string
-
-// clean is t as it may be shown, cut off at limit bytes.
-func (t text) clean(limit int) string { return transport.CleanText(string(t), limit) }
-
-// UnmarshalJSON never fails.
-func (t *text) UnmarshalJSON(b []byte) error {
-	var s string
-	var o struct{ Value string }
-	if json.Unmarshal(b, &s) == nil {
-		*t = text(s)
-	} else if json.Unmarshal(b, &o) == nil {
-		*t = text(o.Value)
-	}
-	return nil
-}
+// text is what both SharePoints write in two ways.
+type text = sharepoint.Text

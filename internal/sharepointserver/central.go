@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -44,7 +43,7 @@ func (c *Client) Central(ctx context.Context, site string, plain bool) (Central,
 	e := &CentralError{URL: at.String(), At: at.String(), Tried: map[string]error{at.Scheme: first}, Likely: first}
 	other := *at
 	other.Scheme = map[string]string{"http": "https", "https": "http"}[at.Scheme]
-	other.Host = withPort(at) // the same port, also where the scheme alone tells it
+	other.Host = transport.HostPort(at) // the same port, also where the scheme alone tells it
 	if other.Scheme == "http" && !plain {
 		e.Plain = wrongScheme(first)
 		return Central{}, e
@@ -64,14 +63,6 @@ func (c *Client) Central(ctx context.Context, site string, plain bool) (Central,
 	return Central{}, e
 }
 
-// withPort is the host of u with its port.
-func withPort(u *url.URL) string {
-	if u.Port() != "" {
-		return u.Host
-	}
-	return net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
-}
-
 // central opens it with one scheme.
 func (c *Client) central(ctx context.Context, at *url.URL) (Central, error) {
 	var web struct{ Title, WebTemplate text }
@@ -83,10 +74,10 @@ func (c *Client) central(ctx context.Context, at *url.URL) (Central, error) {
 		return Central{}, a.unreadable(errJSON)
 	case !strings.EqualFold(string(web.WebTemplate), centralTemplate):
 		e := a.e
-		e.Reason, e.Text = NotCentral, web.Title.clean(255)
+		e.Reason, e.Text = NotCentral, web.Title.Clean(255)
 		return Central{}, &e
 	}
-	return Central{URL: at.String(), Title: web.Title.clean(255), Build: a.e.Build}, nil
+	return Central{URL: at.String(), Title: web.Title.Clean(255), Build: a.e.Build}, nil
 }
 
 // otherScheme reports whether other, the same address with the other scheme, may do
@@ -96,7 +87,7 @@ func otherScheme(err error, other *url.URL) bool {
 	switch {
 	case errors.As(err, &e):
 		to, err := url.Parse(e.To)
-		return wrongScheme(e) || e.Reason == Moved && err == nil && to.Scheme == other.Scheme && strings.EqualFold(withPort(to), withPort(other))
+		return wrongScheme(e) || e.Reason == Moved && err == nil && to.Scheme == other.Scheme && transport.HostPort(to) == transport.HostPort(other)
 	case winauth.Refusal(err):
 		return false
 	}

@@ -81,9 +81,9 @@ func (c *Client) Open(ctx context.Context, url string) (Site, error) {
 		return Site{}, err
 	}
 	return Site{
-		URL:   collection.URL.clean(urlLimit),
-		Title: web.Title.clean(255), Build: a.e.Build,
-		LoginName: user.LoginName.clean(300), SiteAdmin: user.IsSiteAdmin, Central: strings.EqualFold(string(web.WebTemplate), centralTemplate),
+		URL:   collection.URL.Clean(urlLimit),
+		Title: web.Title.Clean(255), Build: a.e.Build,
+		LoginName: user.LoginName.Clean(300), SiteAdmin: user.IsSiteAdmin, Central: strings.EqualFold(string(web.WebTemplate), centralTemplate),
 	}, nil
 }
 

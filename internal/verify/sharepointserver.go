@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -339,12 +338,7 @@ func serverOf(at string) (host string, plain bool) {
 	if err != nil {
 		return "", false
 	}
-	plain = u.Scheme == "http"
-	port := "443"
-	if plain {
-		port = "80"
-	}
-	return strings.ToLower(net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))), plain
+	return transport.HostPort(u), u.Scheme == "http"
 }
 
 // centralAdministration opens Central Administration, by the scheme that it has.

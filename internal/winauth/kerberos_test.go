@@ -204,17 +204,25 @@ func TestNoKDC(t *testing.T) {
 
 func TestSilentKDCObeysContext(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.kdc.SetFault(kdc.Silent)
-	ctx, cancel := context.WithCancel(t.Context())
-	a := w.accountWith(exadmin, password, func(o *winauth.AccountOptions) {
-		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-			defer cancel() // once it is connected
-			return w.dial(ctx, network, address)
+	for name, ask := range map[string]func(context.Context, *winauth.Account) error{
+		"a ticket": func(ctx context.Context, a *winauth.Account) error {
+			_, err := a.Kerberos(ctx, webSPN, winauth.KerberosOptions{})
+			return err
+		},
+		"the password": func(ctx context.Context, a *winauth.Account) error { return a.Prove(ctx) },
+	} {
+		w := newWorld(t)
+		w.kdc.SetFault(kdc.Silent)
+		ctx, cancel := context.WithCancel(t.Context())
+		a := w.accountWith(exadmin, password, func(o *winauth.AccountOptions) {
+			o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				defer cancel() // once it is connected
+				return w.dial(ctx, network, address)
+			}
+		})
+		if err := ask(ctx, a); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
 		}
-	})
-	if _, err := a.Kerberos(ctx, webSPN, winauth.KerberosOptions{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
 	}
 }
 

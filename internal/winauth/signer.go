@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -112,12 +111,7 @@ func bodyOf(r *http.Request) ([]byte, error) {
 }
 
 func (s *signer) site(u *url.URL) *site {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	name := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	host := net.JoinHostPort(name, port)
+	name, host := strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), transport.HostPort(u)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := u.Scheme + "://" + host
